@@ -1,0 +1,127 @@
+/* conf.h - the configuration as both programs see it: immutable once loaded.
+ *
+ * conf_load() reads the XML (libxml2, no DTD, no network), checks every rule and either returns a
+ * whole configuration or one error "FILE:LINE: what is wrong; what to do". All strings are
+ * UTF-8, NUL-terminated and live as long as the struct conf. Times are milliseconds here; in the
+ * file a bare number means minutes, a suffix (ms, s, m, h, d) says otherwise. Relative paths in the
+ * file are relative to the file and absolute here.
+ */
+#ifndef MS_CONF_H
+#define MS_CONF_H
+
+#include "err.h"
+#include "log.h"
+#include "secret.h"
+
+enum conf_tls { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };
+enum conf_conflict { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
+enum conf_deletions { DELETIONS_TRASH, DELETIONS_ARCHIVE, DELETIONS_EXPUNGE };
+
+/* Where a secret comes from; the secret itself is never in here. */
+struct conf_secret {
+	const char *file;             /* absolute path, or NULL */
+	const char *credential;       /* systemd credential name, or NULL */
+};
+
+struct conf_endpoint {
+	const char *name;
+	const char *type;             /* "imap", "local", ... as in the registry of endpoint types */
+	int line;
+	const char *login;            /* LoginName; NULL where there is none */
+	const char *smtp_address;     /* or NULL */
+	struct conf_secret password, default_password;
+	const char *server;           /* host; NULL where there is none */
+	uint16_t port;                /* 0 = the type's default */
+	enum conf_tls tls;
+	const char *auth;             /* "" = automatic; else "plain", "login", "xoauth2", "oauthbearer" */
+	const char *ca_file;          /* or NULL: the system's store */
+	const char *path;             /* local: base directory */
+	uint32_t max_connections;     /* 0 = the type's default */
+};
+
+struct conf_mailbox {
+	const struct conf_endpoint *endpoint;
+	const char *smtp_name;        /* SMTPName */
+	const char *login;            /* its own LoginName, or NULL */
+	struct conf_secret password;  /* its own, or both NULL */
+};
+
+struct conf_folder_map {
+	const char *left, *right;     /* canonical paths ("A/B") */
+};
+
+struct conf_guard {
+	uint32_t max_deletions;       /* 500 */
+	uint32_t min_deletions;       /* 20: below this percentages do not count */
+	uint32_t pairing_percent;     /* 5 */
+	uint32_t folder_percent;      /* 25 */
+	uint32_t max_creations;       /* 1000, after the first pass, and more than ... */
+	uint32_t creations_percent;   /* 50 */
+};
+
+struct conf_pairing {
+	const char *name;
+	int line;
+	struct conf_mailbox mailbox[SIDES];
+	enum conf_conflict conflict;
+	enum conf_deletions deletions[SIDES];  /* what becomes of that side's copy */
+	const char *const *excludes;  /* canonical folder paths, a trailing slash-star covers children */
+	size_t n_excludes;
+	const struct conf_folder_map *maps;
+	size_t n_maps;
+	uint32_t kinds;               /* bit set of 1 << enum ep_kind; default all */
+	struct conf_guard guard;
+};
+
+struct conf {
+	const char *file;             /* as given */
+	uint64_t generation;          /* set by the supervisor */
+	uint32_t workers;             /* 15 */
+	int64_t interval_ms;          /* LastSyncTimeInterval, 5 min */
+	int64_t retry_bump_ms;        /* ErrorRetryBump, 15 min; 0 allowed */
+	uint32_t print_configuration;
+	enum log_level log_level;
+	const char *trace;            /* "" or a comma list of categories */
+	const char *state_dir, *log_dir, *runtime_dir;
+	int64_t time_slice_ms;        /* TimeSlice, 15 min */
+	int64_t heartbeat_timeout_ms; /* HeartbeatTimeout, 30 s */
+	int64_t progress_timeout_ms;  /* ProgressTimeout, 300 s */
+	int64_t dispatch_hold_ms;     /* DispatchHold: first hold after restarts in a row, 5 s */
+	int64_t dispatch_hold_max_ms; /* 300 s */
+	int64_t crash_quarantine_ms;  /* CrashQuarantine, 1 h */
+	int64_t item_retry_ms;        /* ItemRetry: first retry of a quarantined item, 1 h */
+	const struct conf_endpoint *endpoints;
+	size_t n_endpoints;
+	const struct conf_pairing *pairings;
+	size_t n_pairings;
+};
+
+/* Warnings (an old name, a setting without effect) are passed to `warn` (may be NULL) one by one. */
+enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text), void *ctx,
+		    struct conf **conf_r, struct err *err) MS_MUST_USE;
+void conf_free(struct conf **conf);
+const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);
+const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
+
+/* The configuration as the parser read it, one setting a line, secrets as ***; for print-config
+ * and PrintConfiguration. Calls `line` once per line, without newline. */
+void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* One pairing with its two endpoints, without secrets, as the bytes a worker gets (JSON), and back.
+ * The result of conf_pairing_decode is a struct conf with exactly one pairing. `ca` carries the
+ * contents of each side's CAFile (PEM) or NULL. */
+struct buf;
+void conf_pairing_encode(const struct conf *conf, const struct conf_pairing *pairing, struct buf *out);
+enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r, struct err *err) MS_MUST_USE;
+
+/* The login a mailbox uses: its own, else the service account's (authzid = SMTPName), else SMTPName
+ * with DefaultPassword. */
+enum conf_logon { LOGON_NONE_NEEDED, LOGON_OWN, LOGON_SERVICE, LOGON_DEFAULT, LOGON_MISSING };
+enum conf_logon conf_mailbox_logon(const struct conf_mailbox *mailbox);
+
+/* Read the secret that a mailbox logs on with (file or systemd credential). E_CREDENTIALS_MISSING
+ * when none is configured; *secret_r stays NULL for LOGON_NONE_NEEDED. */
+enum code conf_mailbox_secret(const struct conf_mailbox *mailbox, struct secret **secret_r,
+			      struct err *err) MS_MUST_USE;
+
+#endif

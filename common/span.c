@@ -1,0 +1,137 @@
+/* span.c - comparing, searching and splitting byte slices. */
+#include "span.h"
+
+#include <strings.h>
+
+struct span span_of(const char *s)
+{
+	return s == NULL ? SPAN_NONE : (struct span){ s, strlen(s) };
+}
+
+struct span span_bytes(const void *p, size_t n)
+{
+	return (struct span){ p, n };
+}
+
+bool span_eq(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool span_eq_str(struct span a, const char *s)
+{
+	return span_eq(a, span_of(s));
+}
+
+bool span_eq_nocase(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
+
+bool span_eq_nocase_str(struct span a, const char *s)
+{
+	return span_eq_nocase(a, span_of(s));
+}
+
+int span_cmp(struct span a, struct span b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n == 0 ? 0 : memcmp(a.p, b.p, n);
+
+	if (c != 0)
+		return c;
+	return a.n < b.n ? -1 : a.n > b.n;
+}
+
+bool span_starts_nocase(struct span a, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return a.n >= n && strncasecmp(a.p, prefix, n) == 0;
+}
+
+size_t span_find(struct span a, size_t from, char c)
+{
+	const char *hit = from < a.n ? memchr(a.p + from, c, a.n - from) : NULL;
+
+	return hit == NULL ? SIZE_MAX : (size_t)(hit - a.p);
+}
+
+size_t span_find_nocase(struct span a, const char *needle)
+{
+	size_t n = strlen(needle);
+
+	for (size_t i = 0; i + n <= a.n; i++) {
+		if (strncasecmp(a.p + i, needle, n) == 0)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+struct span span_cut(struct span a, size_t from, size_t n)
+{
+	if (from > a.n)
+		from = a.n;
+	if (n > a.n - from)
+		n = a.n - from;
+	return (struct span){ a.p + from, n };
+}
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct span span_trim(struct span a)
+{
+	while (a.n > 0 && blank(a.p[0])) {
+		a.p++;
+		a.n--;
+	}
+	while (a.n > 0 && blank(a.p[a.n - 1]))
+		a.n--;
+	return a;
+}
+
+bool span_next(struct span *rest, char sep, struct span *part_r)
+{
+	if (rest->p == NULL)
+		return false;
+	size_t at = span_find(*rest, 0, sep);
+	if (at == SIZE_MAX) {
+		*part_r = *rest;
+		*rest = SPAN_NONE;
+	} else {
+		*part_r = span_cut(*rest, 0, at);
+		*rest = span_cut(*rest, at + 1, SIZE_MAX);
+	}
+	return true;
+}
+
+bool span_u64(struct span a, uint64_t max, uint64_t *value_r)
+{
+	uint64_t value = 0;
+
+	if (a.n == 0)
+		return false;
+	for (size_t i = 0; i < a.n; i++) {
+		if (a.p[i] < '0' || a.p[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(a.p[i] - '0'), &value))
+			return false;
+	}
+	if (value > max)
+		return false;
+	*value_r = value;
+	return true;
+}
+
+uint64_t span_hash(struct span a)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < a.n; i++)
+		h = (h ^ (uint8_t)a.p[i]) * 0x100000001b3u;
+	return h ^ (h >> 29);
+}
