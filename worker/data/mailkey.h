@@ -1,0 +1,27 @@
+/* mailkey.h - the identity of a message across servers.
+ *
+ * The fingerprint is a digest of Message-ID, Date, From, To, Cc and Subject, normalised so that
+ * servers that refold, trim or replace 8-bit bytes do not change it: each run of control and 8-bit
+ * bytes counts as one '?', white space is dropped, field order does not matter. Never one header
+ * alone. Received time, size and body hash are the tie-breakers of whoever compares.
+ */
+#ifndef MS_MAILKEY_H
+#define MS_MAILKEY_H
+
+#include "../../common/span.h"
+
+#define MAILKEY_SIZE 16
+/* The header fields that a describe has to deliver, for a protocol that can ask for single ones. */
+#define MAILKEY_FIELDS "MESSAGE-ID DATE FROM TO CC SUBJECT"
+
+struct mailkey {
+	uint8_t fp[MAILKEY_SIZE];
+	bool has_msgid;
+};
+
+/* header: raw header lines (more fields than needed are fine), ends at an empty line or its end. */
+struct mailkey mailkey_of(struct span header);
+/* The Message-ID's value without blanks; SPAN_NONE if there is none. Points into header. */
+struct span mailkey_msgid(struct span header);
+
+#endif
