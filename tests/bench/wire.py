@@ -152,13 +152,14 @@ def listing(conn):
     return {f: counts.get(f, 0) for f in found}
 
 
-def read_messages(conn, plan, out):
-    """`plan`: (folder, UID set). Puts (folder, [pieces], last) batches; the pieces are APPEND's."""
+def read_messages(conn, plan, out, then=()):
+    """`plan`: (folder, UID set). Puts (folder, [pieces]) batches; the pieces are APPEND's.
+    `then`: commands that leave in the same write and whose answers are left to the caller."""
     commands = []
     for folder, uids in plan:
         commands += [b"EXAMINE " + quoted(folder),
                      b"UID FETCH " + uids + b" (FLAGS INTERNALDATE BODY.PEEK[])"]
-    conn.send(*commands)
+    conn.send(*commands, *then)
     for folder, _ in plan:
         batch, size = [], 0
         goal = len(conn.pending) - 2
@@ -224,16 +225,11 @@ def copy(job, user):
 
 # --- known changes ----------------------------------------------------------------------------------
 
-def apply_known(conn, side, bodies_in, bodies_out, fetched):
-    """One side of workload c: read its news, repeat the other side's changes, add the other's news.
+def apply_known(conn, side, news):
+    """One side of workload c: repeat the other side's changes, read this side's news.
 
     `side`: {"new": {folder: uids}, "store": {folder: [[uids, flags op]...]}, "gone": {folder: uids}}
     """
-    q = queue.Queue()
-    read_messages(conn, [(f.encode(), u.encode()) for f, u in side["new"].items()], q)
-    while not q.empty():
-        bodies_out.append(q.get())
-    fetched.set()
     commands = []
     for folder in sorted(set(side["store"]) | set(side["gone"])):
         commands.append(b"SELECT " + quoted(folder.encode()))
@@ -242,8 +238,10 @@ def apply_known(conn, side, bodies_in, bodies_out, fetched):
         if gone:
             commands += [("UID STORE %s +FLAGS.SILENT (\\Deleted)" % gone).encode(),
                          ("UID EXPUNGE " + gone).encode()]
-    conn.send(*commands)
-    return commands
+    q = queue.Queue()
+    read_messages(conn, [(f.encode(), u.encode()) for f, u in side["new"].items()], q, commands)
+    while not q.empty():
+        news.append(q.get())
 
 
 def changes(job, user):
@@ -253,7 +251,7 @@ def changes(job, user):
 
     def side(i):
         try:
-            apply_known(conns[i], plan[("left", "right")[i]], news[1 - i], news[i], ready[i])
+            apply_known(conns[i], plan[("left", "right")[i]], news[i])
         finally:
             ready[i].set()
         ready[1 - i].wait()
@@ -268,9 +266,6 @@ def changes(job, user):
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         job = json.load(f)
-    for name in ("left", "right"):
-        if job[name].get("ca"):
-            ssl.create_default_context      # loaded with the interpreter, not with the job
     act = {"copy": copy, "look": look, "changes": changes}[job["do"]]
     use = resource.getrusage(resource.RUSAGE_SELF)
     begin = time.monotonic()

@@ -1,0 +1,124 @@
+# MailShadow: `make` builds the three programs, `make check` proves them. B is the build directory.
+B       ?= build
+CC      ?= gcc
+CLANG   ?= clang
+PREFIX  ?= /usr/local
+DESTDIR ?=
+PYTHON  ?= /usr/bin/python3
+
+WARN    = -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wformat-signedness -Wstrict-prototypes \
+          -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wpointer-arith -Wundef
+HARDEN  = -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+          -fcf-protection -ftrivial-auto-var-init=zero -fPIE
+LDHARD  = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+CFLAGS  ?= -g $(HARDEN)
+LDFLAGS ?= $(LDHARD)
+BASE    = -std=c11 -D_GNU_SOURCE $(WARN) -MMD -MP $(EXTRA) \
+          -DMS_LIBEXECDIR='"$(PREFIX)/lib/mailshadow"' $(shell pkg-config --cflags libxml-2.0)
+
+COMMON     := $(wildcard common/*.c)
+SUPERVISOR := $(wildcard supervisor/*.c)
+CTL        := $(wildcard supervisor/ctl/*.c)
+WORKER     := $(wildcard worker/*.c worker/sync/*.c worker/data/*.c worker/net/*.c worker/imap/*.c worker/local/*.c)
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+LIBS_COMMON     = $(shell pkg-config --libs libxml-2.0 libzmq sqlite3 jansson) -lcrypto
+LIBS_SUPERVISOR = $(LIBS_COMMON) $(shell pkg-config --libs libsystemd)
+LIBS_WORKER     = $(LIBS_COMMON) -lssl $(shell pkg-config --libs libseccomp)
+LIBS_CTL        = $(LIBS_COMMON)
+
+PROGRAMS = $(B)/mailshadowd $(B)/mailshadow-worker $(B)/mailshadow
+
+all: $(PROGRAMS)
+
+$(B)/libcommon.a: $(call obj,$(COMMON))
+$(B)/libworker.a: $(call obj,$(filter-out worker/main.c,$(WORKER)))
+$(B)/libsupervisor.a: $(call obj,$(filter-out supervisor/main.c,$(SUPERVISOR)))
+$(B)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/mailshadowd: $(B)/supervisor/main.o $(B)/libsupervisor.a $(B)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_SUPERVISOR)
+$(B)/mailshadow-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_WORKER)
+$(B)/mailshadow: $(call obj,$(CTL)) $(B)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
+
+# --- variants: the same programs and unit tests in a directory of their own ---
+TESTFLAGS = -g -O1 -DMS_TESTING
+test-build:
+	$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= all
+ASANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fno-omit-frame-pointer -fsanitize=address
+asan:
+	$(MAKE) B=$(B)/asan CFLAGS="$(ASANFLAGS)" LDFLAGS=-fsanitize=address unit
+UBSANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fsanitize=undefined -fno-sanitize-recover=all
+ubsan:
+	$(MAKE) B=$(B)/ubsan CFLAGS="$(UBSANFLAGS)" LDFLAGS=-fsanitize=undefined unit
+
+# --- unit tests: one program per tests/unit/t_*.c, linked with the libraries under test ---
+UNIT      := $(wildcard tests/unit/t_*.c)
+UNIT_LIB  := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
+UNIT_BIN   = $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
+LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka libsystemd)
+$(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/libsupervisor.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
+unit-build: $(UNIT_BIN)
+unit: $(UNIT_BIN)
+	@scripts/run-unit $(B)/unit
+unit-test-build:
+	$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= unit-build
+
+# --- fuzzing: one libFuzzer target per tests/fuzz/fuzz_*.c ---
+FUZZ      := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN   = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
+FUZZFLAGS  = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fsanitize=fuzzer-no-link,address,undefined
+fuzz-build:
+	$(MAKE) B=$(B)/fz CC=$(CLANG) CFLAGS="$(FUZZFLAGS)" LDFLAGS="-fsanitize=address,undefined" fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libworker.a $(B)/libsupervisor.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
+FUZZ_SECONDS ?= 5
+fuzz: fuzz-build
+	@scripts/run-fuzz $(B)/fz/fuzz $(FUZZ_SECONDS)
+
+# --- the whole proof ---
+check: all
+	@scripts/run-check $(B)
+check-full: all
+	@scripts/run-check $(B) full
+style:
+	@scripts/check-layers
+	@scripts/check-style
+e2e: all test-build
+	MS_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests/e2e -m "not full"
+bench: all
+	MS_BUILD=$(abspath $(B)) tests/bench/run --build $(abspath $(B)) $(BENCH)
+demo: all
+	scripts/demo
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/mailshadow \
+		$(DESTDIR)$(PREFIX)/share/mailshadow $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(B)/mailshadowd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(B)/mailshadow $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/mailshadow-worker $(DESTDIR)$(PREFIX)/lib/mailshadow/
+	install -m 644 config/mailshadow.xml config/mailshadow.xsd $(DESTDIR)$(PREFIX)/share/mailshadow/
+	install -m 644 doc/man/mailshadow.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 doc/man/mailshadow.xml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 doc/man/mailshadowd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+clean:
+	rm -rf $(B)
+
+.PHONY: all test-build asan ubsan unit unit-build unit-test-build fuzz fuzz-build fuzz-programs \
+	check check-full style e2e bench demo install clean
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
