@@ -110,7 +110,7 @@ def _make(rng, n, folder, what, size, pool, flags=None, keywords=None, received=
         head += b"".join(b"X-Padding-%d: %s\r\n" % (i, b"p" * 900) for i in range(40))
     if size is None:
         roll = rng.random()
-        size = (2 << 20 if roll < 0.0012 else rng.randrange(60, 160) << 10 if roll < 0.08 else
+        size = (2 << 20 if roll < 0.0022 else rng.randrange(60, 160) << 10 if roll < 0.08 else
                 min(int(rng.lognormvariate(9.0, 0.85)), 60 << 10))
     size = max(size - len(head), 40)
     if what == "header-only":
