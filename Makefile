@@ -1,6 +1,8 @@
 # MailShadow: `make` builds the three programs, `make check` proves them. B is the build directory.
 B       ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 CLANG   ?= clang
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -37,18 +39,22 @@ $(B)/libsupervisor.a: $(call obj,$(filter-out supervisor/main.c,$(SUPERVISOR)))
 $(B)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(B)/mailshadowd: $(B)/supervisor/main.o $(B)/libsupervisor.a $(B)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_SUPERVISOR)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_SUPERVISOR)
 $(B)/mailshadow-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_WORKER)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_WORKER)
 $(B)/mailshadow: $(call obj,$(CTL)) $(B)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
 
 # --- variants: the same programs and unit tests in a directory of their own ---
 TESTFLAGS = -g -O1 -DMS_TESTING
@@ -68,7 +74,8 @@ UNIT_BIN   = $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
 LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka libsystemd)
 $(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/libsupervisor.a $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
 unit-build: $(UNIT_BIN)
 unit: $(UNIT_BIN)
 	@scripts/run-unit $(B)/unit
@@ -84,7 +91,8 @@ fuzz-build:
 fuzz-programs: $(FUZZ_BIN)
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libworker.a $(B)/libsupervisor.a $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
 FUZZ_SECONDS ?= 5
 fuzz: fuzz-build
 	@scripts/run-fuzz $(B)/fz/fuzz $(FUZZ_SECONDS)
