@@ -20,6 +20,8 @@ void fiber_start(struct fiber *fiber, void (*fn)(void *arg), void *arg);
 bool fiber_idle(const struct fiber *fiber);
 /* Run all fibers until this one is idle. From the main line only. */
 void fiber_join(struct fiber *fiber);
+/* Run all fibers until *flag is true (set by one of them). From the main line only. */
+void fiber_run_until(const bool *flag);
 
 /* Wait until fd is ready for `events` (POLLIN, POLLOUT) or deadline_ms (clock_mono_ms, INT64_MAX =
  * none). On a fiber: others run meanwhile. On the main line: the fibers run meanwhile.

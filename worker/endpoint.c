@@ -1,0 +1,61 @@
+/* endpoint.c - the registry of endpoint types, and the names of the contract's enums. */
+#include "endpoint.h"
+
+#include "endpoint_types.h"
+
+static const struct ep_ops *const types[] = { &ep_local, &ep_imap };
+
+#ifdef MS_TESTING
+static const struct ep_ops *test_type;
+
+void ep_register_test(const struct ep_ops *ops)
+{
+	test_type = ops;
+}
+#endif
+
+const struct ep_ops *ep_find_type(const char *type)
+{
+#ifdef MS_TESTING
+	if (test_type != NULL && strcmp(test_type->type, type) == 0)
+		return test_type;
+#endif
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (strcmp(types[i]->type, type) == 0)
+			return types[i];
+	}
+	return NULL;
+}
+
+const char *ep_kind_name(enum ep_kind kind)
+{
+	static const char *const names[EP_KINDS] = {
+		[EP_MAIL] = "mail", [EP_EVENTS] = "events", [EP_CONTACTS] = "contacts", [EP_TASKS] = "tasks",
+	};
+
+	assert((unsigned)kind < EP_KINDS);
+	return names[kind];
+}
+
+const char *ep_role_name(enum ep_role role)
+{
+	static const char *const names[EP_ROLES] = {
+#define X(id, text) [EP_ROLE_##id] = text,
+		EP_ROLE_LIST(X)
+#undef X
+	};
+
+	assert((unsigned)role < EP_ROLES);
+	return names[role];
+}
+
+const char *ep_op_name(enum ep_op_kind kind)
+{
+	static const char *const names[] = {
+		[EP_CREATE] = "create", [EP_FLAGS] = "flags", [EP_MOVE] = "move", [EP_COPY] = "copy",
+		[EP_REMOVE] = "remove",
+	};
+
+	assert((unsigned)kind < ARRAY_LEN(names));
+	return names[kind];
+}

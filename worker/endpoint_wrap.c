@@ -1,0 +1,162 @@
+/* endpoint_wrap.c - the only caller of the protocol tables: runs each verb on the side's fiber,
+ * checks the contract, counts steps and injects stops.
+ */
+#include "endpoint.h"
+
+#include "../common/fail.h"
+#include "../common/mem.h"
+#include "fiber.h"
+
+enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_r, struct err *err)
+{
+	const struct ep_ops *ops = ep_find_type(env->conf->type);
+
+	if (ops == NULL)
+		return err_set(err, E_UNSUPPORTED, "endpoint %s: this build has no type \"%s\"",
+			       env->conf->name, env->conf->type);
+	struct endpoint *ep = mem_alloc(sizeof(*ep));
+	ep->ops = ops;
+	ep->env = *env;
+	ep->side = side;
+	enum code rc = ops->make(ep, err);
+	if (rc != E_OK) {
+		mem_free(ep);
+		return rc;
+	}
+	ep->fiber = fiber_new(side_name(side));
+	*ep_r = ep;
+	return E_OK;
+}
+
+static void close_verb(void *arg)
+{
+	struct endpoint *ep = arg;
+
+	ep->ops->close(ep);
+}
+
+void ep_free(struct endpoint **epp)
+{
+	struct endpoint *ep = *epp;
+
+	if (ep == NULL)
+		return;
+	fiber_join(ep->fiber);
+	fiber_start(ep->fiber, close_verb, ep);
+	fiber_join(ep->fiber);
+	fiber_free(&ep->fiber);
+	mem_free(ep);
+	*epp = NULL;
+}
+
+static enum code run_verb(struct endpoint *ep, struct ep_req *r)
+{
+	const struct ep_ops *ops = ep->ops;
+
+	switch (r->verb) {
+	case EP_V_OPEN:
+		return ops->open(ep, &r->err);
+	case EP_V_LIST:
+		return ops->list(ep, r->arena, r->items, &r->err);
+	case EP_V_CHANGES:
+		return ops->changes(ep, r->arena, r->items, r->n, &r->err);
+	case EP_V_DESCRIBE:
+		return ops->describe(ep, r->arena, r->items, r->n, &r->err);
+	case EP_V_FETCH:
+		return ops->fetch(ep, r->arena, r->items, r->n, &r->err);
+	case EP_V_APPLY:
+		return ops->apply(ep, r->arena, r->items, r->n, &r->err);
+	case EP_V_FOLDERS:
+		return ops->folders(ep, r->arena, r->items, r->n, &r->err);
+	}
+	return err_set(&r->err, E_INTERNAL, "no such verb");
+}
+
+/* A verb that was not run leaves every element "not attempted". */
+static void mark_unattempted(struct ep_req *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		switch (r->verb) {
+		case EP_V_CHANGES: ((struct ep_changes *)r->items)[i].code = E_CANCELLED; break;
+		case EP_V_DESCRIBE: ((struct ep_meta *)r->items)[i].code = E_CANCELLED; break;
+		case EP_V_FETCH: ((struct ep_fetch *)r->items)[i].code = E_CANCELLED; break;
+		case EP_V_APPLY: ((struct ep_op *)r->items)[i].code = E_CANCELLED; break;
+		case EP_V_FOLDERS: ((struct ep_folder_op *)r->items)[i].code = E_CANCELLED; break;
+		case EP_V_OPEN:
+		case EP_V_LIST: break;
+		}
+	}
+}
+
+static void run_one(struct endpoint *ep, struct ep_req *r)
+{
+	err_clear(&r->err);
+	mark_unattempted(r);
+	ep->calls++;
+	assert(r->verb == EP_V_OPEN || ep->opened);
+	if (fail_step("verb")) {
+		r->code = err_set(&r->err, E_CANCELLED, "stopped before a call");
+		return;
+	}
+	r->code = run_verb(ep, r);
+	if (r->code != E_OK && r->err.code == E_OK)
+		err_set(&r->err, r->code, "%s", code_text(r->code));
+	if (r->code != E_OK) {
+		r->err.code = r->code;
+		r->err.side = (int8_t)ep->side;
+	}
+	if (r->verb == EP_V_OPEN)
+		ep->opened = r->code == E_OK;
+	if (fail_step("verb done"))
+		r->code = err_set(&r->err, E_CANCELLED, "stopped after a call");
+}
+
+static void serve(void *arg)
+{
+	struct endpoint *ep = arg;
+
+	while (ep->first != NULL) {
+		struct ep_req *r = ep->first;
+
+		run_one(ep, r);
+		ep->first = r->next;
+		if (ep->first == NULL)
+			ep->last = NULL;
+		r->done = true;
+	}
+}
+
+void ep_ask(struct endpoint *ep, struct ep_req *r)
+{
+	assert(!r->asked);
+	r->ep = ep;
+	r->asked = true;
+	r->done = false;
+	r->next = NULL;
+	if (ep->last != NULL)
+		ep->last->next = r;
+	else
+		ep->first = r;
+	ep->last = r;
+	if (fiber_idle(ep->fiber))
+		fiber_start(ep->fiber, serve, ep);
+}
+
+enum code ep_collect(struct ep_req *r, struct err *err)
+{
+	assert(r->asked);
+	fiber_run_until(&r->done);
+	r->asked = false;
+	if (r->code != E_OK && err != NULL)
+		*err = r->err;
+	return r->code;
+}
+
+enum code ep_call(struct endpoint *ep, enum ep_verb verb, struct arena *arena, void *items, size_t n,
+		  struct err *err)
+{
+	struct ep_req r = { .verb = verb, .arena = arena, .items = items, .n = n };
+
+	ep_ask(ep, &r);
+	return ep_collect(&r, err);
+}
