@@ -16,7 +16,7 @@ import subprocess
 import threading
 
 from . import ports
-from .dovecot import MASTER, MASTER_PASSWORD, PASSWORD, _open_path
+from .dovecot import MASTER_PASSWORD, PASSWORD, _open_path
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 
@@ -33,7 +33,8 @@ admins: cyrus
 proxyservers: {master}
 altnamespace: {alt}
 unixhierarchysep: {unix}
-virtdomains: off
+virtdomains: userid
+defaultdomain: nowhere.example
 allowplaintext: yes
 sasl_mech_list: PLAIN LOGIN
 sasl_pwcheck_method: saslauthd
@@ -140,7 +141,7 @@ def tree():
 class Cyrus:
     implementation = "cyrus"
 
-    def __init__(self, directory, cert, max_mail=0, altnamespace=True, unixsep=True, extra="",
+    def __init__(self, directory, cert, max_mail=0, altnamespace=True, unixsep=True, extra="", master="svc-cyrus",
                  folders=("Drafts", "Sent", "Trash", "Junk", "Archive")):
         base = tree()
         if base is None:
@@ -150,6 +151,7 @@ class Cyrus:
         self.separator = "/" if unixsep else "."
         self.prefix = "" if altnamespace else "INBOX" + self.separator
         self.max_mail = max_mail or None
+        self.master = master
         self.plain_port, self.tls_port = ports.free(2)
         self._proc = None
         self._sasl = None
@@ -159,7 +161,7 @@ class Cyrus:
         for sub in ("lib", "spool", "proc", "lock", "sieve", "conf", "sasl"):
             os.makedirs(os.path.join(self.dir, sub), exist_ok=True)
         bindir = os.path.join(base, "usr", "lib", "cyrus", "bin")
-        self.master = os.path.join(bindir, "master")
+        self.program = os.path.join(bindir, "master")
         libs = [os.path.dirname(p) for p in
                 glob.glob(os.path.join(base, "usr", "lib", "*", "libcyrus_imap.so.0"))]
         self.env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": ":".join(libs),
@@ -174,7 +176,7 @@ class Cyrus:
             f.write(IMAPD.format(
                 dir=self.dir, lib=os.path.join(self.dir, "lib"),
                 spool=os.path.join(self.dir, "spool"), user=entry.pw_name,
-                group=grp.getgrgid(self.gid).gr_name, master=MASTER, mux=self.mux,
+                group=grp.getgrgid(self.gid).gr_name, master=master, mux=self.mux,
                 alt="yes" if altnamespace else "no", unix="yes" if unixsep else "no",
                 cert=cert.cert, key=cert.key, max_mail=max_mail, extra=extra,
                 folders="|".join(folders)))
@@ -191,14 +193,14 @@ class Cyrus:
         if os.path.exists(self.mux):
             os.unlink(self.mux)
         self._sasl = SaslAuthd(self.mux, lambda user, password: password == (
-            MASTER_PASSWORD if user == MASTER else PASSWORD))
+            MASTER_PASSWORD if user == self.master else PASSWORD))
         extra = {}
         if os.geteuid() == 0:
             extra = {"user": self.uid, "group": self.gid, "extra_groups": []}
         self._out = open(os.path.join(self.dir, "stdout"), "ab")
         os.chmod(self._out.fileno(), 0o666)
         self._proc = subprocess.Popen(
-            [self.master, "-C", self.imapd_conf, "-M", self.cyrus_conf,
+            [self.program, "-C", self.imapd_conf, "-M", self.cyrus_conf,
              "-p", os.path.join(self.dir, "master.pid"), "-D"],
             stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._out,
             start_new_session=True, env=self.env, cwd=self.dir, **extra)

@@ -1,23 +1,21 @@
 """A private Dovecot 2.3 on high ports of 127.0.0.1.
 
 Every user name exists, with the password PASSWORD: a test that wants a fresh mailbox makes up a
-name. `MASTER` may act for anybody by SASL PLAIN with an authorization identity. The whole instance
+name. `master` may act for anybody by SASL PLAIN with an authorization identity. The whole instance
 runs as one ordinary user: ours, or `nobody` where the tests run as root.
 """
 
+import grp
 import os
 import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import time
 
 from . import ports
 
 PASSWORD = "correct-horse"
-MASTER = "svc-master"
 MASTER_PASSWORD = "battery \"staple\\ %"
 
 # What 2.3.19 offers after logon with the configuration below. Written out, since a mask must name
@@ -95,6 +93,10 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  # A wrong password must not slow the tests that follow.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   unix_listener auth-userdb {{
@@ -165,32 +167,33 @@ class Dovecot:
     cert      servers.certs.Pair
     oauth_url a token introspection endpoint: adds XOAUTH2 and OAUTHBEARER
     auto      "no", "create" or "subscribe": do the folders with a role exist from the start?
-    quota     bytes that one message may have at most (quota_max_mail_size), or None
+    max_mail  bytes that one message may have at most (quota_max_mail_size), or None
+    master    login of the service account
     """
 
     implementation = "dovecot"
     case_sensitive_inbox = False
 
     def __init__(self, directory, cert, mask=(), oauth_url=None, auto="create", max_mail=None,
-                 prefix="", separator="/", special_use=True, extra=""):
+                 prefix="", separator="/", special_use=True, extra="", master="svc-master"):
         self.dir = os.path.abspath(directory)
         self.host = "127.0.0.1"
         self.separator, self.prefix = separator, prefix
         self.max_mail = max_mail
+        self.master = master
         self.plain_port, self.tls_port = ports.free(2)
         self._proc = None
         root = os.geteuid() == 0
         entry = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.geteuid())
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
-        import grp
         group = grp.getgrgid(self.gid).gr_name
         for sub in ("run", "state", "mail", "conf"):
             os.makedirs(os.path.join(self.dir, sub), exist_ok=True)
         self.mail = os.path.join(self.dir, "mail")
         self.log = os.path.join(self.dir, "dovecot.log")
-        master = os.path.join(self.dir, "conf", "master")
-        with open(master, "w") as f:
-            f.write("%s:{PLAIN}%s\n" % (MASTER, MASTER_PASSWORD))
+        masters = os.path.join(self.dir, "conf", "masters")
+        with open(masters, "w") as f:
+            f.write("%s:{PLAIN}%s\n" % (master, MASTER_PASSWORD))
         oauth = ""
         if oauth_url:
             path = os.path.join(self.dir, "conf", "oauth")
@@ -208,7 +211,7 @@ class Dovecot:
             "  quota_max_mail_size = %d\n}\n" % max_mail,
             prefix=prefix, separator=separator,
             special=SPECIAL % {"auto": auto} if special_use else "",
-            master=master, oauth=oauth, password=PASSWORD,
+            master=masters, oauth=oauth, password=PASSWORD,
             plain_port=self.plain_port, tls_port=self.tls_port, extra=extra)
         self.conf = os.path.join(self.dir, "conf", "dovecot.conf")
         with open(self.conf, "w") as f:
@@ -242,9 +245,12 @@ class Dovecot:
                     text += f.read()[-2000:]
         return "dovecot ended with %s:\n%s" % (self._proc.returncode, text)
 
-    def stop(self):
+    def stop(self, gently=False):
         if self._proc is None:
             return
+        # Its orderly end takes a second; nothing here needs it.
+        if not gently:
+            os.killpg(self._proc.pid, signal.SIGKILL)
         self._proc.send_signal(signal.SIGTERM)
         try:
             self._proc.wait(10)
@@ -255,7 +261,7 @@ class Dovecot:
         self._out.close()
 
     def restart(self):
-        self.stop()
+        self.stop(gently=True)
         return self.start()
 
     def __enter__(self):

@@ -153,7 +153,8 @@ class Proxy:
         if self._cut and self._cut[2] > 0:
             self._cut[2] -= 1
             budget = [self._cut[0], self._cut[1]]
-        state = {"last": None}
+        # A cut must not wait for the pump, which sleeps in read().
+        state = {"last": None, "abort": lambda: [w.transport.abort() for w in (cwriter, swriter)]}
         tasks = [asyncio.ensure_future(self._pump(conn, "up", creader, swriter, budget, state)),
                  asyncio.ensure_future(self._pump(conn, "down", sreader, cwriter, budget, state))]
         try:
@@ -168,7 +169,7 @@ class Proxy:
 
     async def _pump(self, conn, way, reader, writer, budget, state):
         queue = asyncio.Queue()
-        sender = asyncio.ensure_future(self._send(queue, way, writer, budget))
+        sender = asyncio.ensure_future(self._send(queue, way, writer, budget, state))
         tail = b""
         try:
             while True:
@@ -220,14 +221,15 @@ class Proxy:
                 out.append(line)
         return b"".join(out), keep, False
 
-    async def _send(self, queue, way, writer, budget):
+    async def _send(self, queue, way, writer, budget, state):
         while True:
             at, data = await queue.get()
             pause = at - time.monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
             if data is _Cut:
-                await writer.drain()
+                await self._flushed(writer)
+                state["abort"]()
                 raise _Cut
             if data is None:
                 if writer.can_write_eof():
@@ -239,8 +241,9 @@ class Proxy:
                     piece = data[:self._drip[0]]
                 if budget and budget[0] in (way, "both") and budget[1] <= len(piece):
                     writer.write(piece[:budget[1]])
-                    await writer.drain()
+                    await self._flushed(writer)
                     self.cuts += 1
+                    state["abort"]()
                     raise _Cut
                 if budget and budget[0] in (way, "both"):
                     budget[1] -= len(piece)
@@ -249,6 +252,14 @@ class Proxy:
                 data = data[len(piece):]
                 if self._drip:
                     await asyncio.sleep(self._drip[1])
+
+    @staticmethod
+    async def _flushed(writer):
+        """All that was forwarded has left us: drain() alone is content with a full buffer."""
+        for _ in range(200):
+            if writer.transport.get_write_buffer_size() == 0:
+                return
+            await asyncio.sleep(0.005)
 
 
 LITERAL = re.compile(rb"\{(\d+)\+?\}\r?\n$")
