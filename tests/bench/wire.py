@@ -24,6 +24,7 @@ LOOK = 'LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))
 LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d+) FLAGS \(([^)]*)\) INTERNALDATE (\"[^\"]*\") ")
 STATUS = re.compile(rb'\* STATUS ("(?:[^"\\]|\\.)*"|\S+) \(MESSAGES (\d+)')
+NO_FOLDER = re.compile(rb"\\(?:noselect|nonexistent)\b", re.I)
 LIST = re.compile(rb'\* LIST \(([^)]*)\) (?:"[^"]*"|NIL) (.+)\r\n$')
 
 
@@ -144,7 +145,7 @@ def listing(conn):
     for r in conn.each():
         text = b"".join(quoted(p) if i % 2 else LITERAL.sub(b"", p) for i, p in enumerate(r))
         m = LIST.match(text)
-        if m and b"\\noselect" not in m.group(1).lower():
+        if m and not NO_FOLDER.search(m.group(1)):
             found.append(plain_name(m.group(2)))
         m = STATUS.match(text)
         if m:
