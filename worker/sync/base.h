@@ -1,0 +1,125 @@
+/* base.h - what both sides agreed on: the pairing's database (state.db), one owner at a time.
+ *
+ * Tables: meta (key -> bytes), folder (a pair of folders with each side's path, id, mark, cursor),
+ * item (identity: fingerprint, size, stable keys), place (an item in a folder pair: both ids and the
+ * flags agreed on), solo (an item that is on one side only and why), journal (every remote change).
+ *
+ * Invariants:
+ *  1. A place row exists only after both sides were seen to hold the item.
+ *  2. A cursor or mark is stored only in or after the transaction that made all it covers durable:
+ *     every item up to it has a place or a solo row.
+ *  3. A create is preceded by a committed solo row (SOLO_INTENT) that names its source.
+ *  4. The first statement of every transaction fences: it fails if a later lease opened the file.
+ * Losing the file loses no mail: everything is found again by identity (match.h).
+ */
+#ifndef MS_BASE_H
+#define MS_BASE_H
+
+#include "../data/flags.h"
+#include "../data/mailkey.h"
+#include "../endpoint.h"
+
+struct base;
+
+enum solo_state {
+	SOLO_INTENT,        /* a create of it on the other side may be under way or have happened */
+	SOLO_QUARANTINED,   /* the other side refused it; retried at next_s */
+	SOLO_PARKED,        /* stays on this side only, by policy */
+	SOLO_HELD_DELETE,   /* vanished on the other side, but the deletion here is held back */
+	SOLO_HELD_CREATE,   /* its creation on the other side is held back */
+	SOLO_STATES
+};
+const char *solo_state_name(enum solo_state state);
+
+enum pair_by { PAIR_MAP, PAIR_ROLE, PAIR_PATH };
+
+struct base_folder_side {
+	struct span path, name, id;  /* id: SPAN_NONE until the folder was seen there */
+	bool stable;
+	struct span mark, cursor;    /* SPAN_NONE = start afresh */
+};
+
+struct base_folder {
+	int64_t row;
+	enum ep_kind kind;
+	enum ep_role role;
+	enum pair_by by;
+	struct base_folder_side side[SIDES];
+};
+
+struct base_place {
+	int64_t row, item, folder;
+	struct span id[SIDES];
+	struct flagset flags;
+	struct mailkey key;
+	uint64_t size;
+	struct span stable_key[SIDES];
+};
+
+struct base_solo {
+	int64_t row, folder;
+	enum side side;
+	struct span id;              /* empty: not known yet, to be recognised by key */
+	enum solo_state state;
+	struct mailkey key;          /* valid if has_key */
+	bool has_key;
+	uint64_t size;
+	struct flagset flags;        /* last agreed flags, for those that had a place */
+	int64_t attempts, next_s;
+	enum code code;
+	const char *text;
+};
+
+struct base_journal {
+	const char *op, *why;
+	enum side side;
+	int64_t item;
+	struct span old_folder, old_id, new_folder, new_id, detail;
+};
+
+/* Open (creating, migrating) state_dir/state.db for the lease `generation`. `pairing` describes the
+ * two mailboxes: if the file was made for other ones it is set aside and a new one begun. A damaged
+ * file is set aside too (*rebuilt_r = true): the pass then adopts what is there. */
+enum code base_open(const char *state_dir, const char *pairing, uint64_t generation, struct base **base_r,
+		    bool *rebuilt_r, struct err *err) MS_MUST_USE;
+void base_close(struct base **base);
+
+/* Transactions: begin is implicit with the first write after a commit. */
+enum code base_commit(struct base *base, struct err *err) MS_MUST_USE;
+void base_rollback(struct base *base);
+
+enum code base_meta_get(struct base *base, const char *key, struct arena *arena, struct span *value_r,
+			struct err *err) MS_MUST_USE;
+enum code base_meta_put(struct base *base, const char *key, struct span value, struct err *err) MS_MUST_USE;
+
+enum code base_folders(struct base *base, struct arena *arena, struct base_folder **folders_r, size_t *n_r,
+		       struct err *err) MS_MUST_USE;
+/* Insert (row == 0, sets it) or update all columns. */
+enum code base_folder_save(struct base *base, struct base_folder *folder, struct err *err) MS_MUST_USE;
+/* Deletes the folder with its places and solos. */
+enum code base_folder_delete(struct base *base, int64_t row, struct err *err) MS_MUST_USE;
+
+enum code base_place_find(struct base *base, int64_t folder, enum side side, struct span id,
+			  struct arena *arena, struct base_place **place_r, struct err *err) MS_MUST_USE;
+/* All places of a folder, ordered by that side's id. */
+enum code base_places(struct base *base, int64_t folder, enum side side, struct arena *arena,
+		      struct base_place **places_r, size_t *n_r, struct err *err) MS_MUST_USE;
+enum code base_place_insert(struct base *base, struct base_place *place, struct err *err) MS_MUST_USE;
+/* Folder, ids and flags of an existing row. */
+enum code base_place_update(struct base *base, const struct base_place *place, struct err *err) MS_MUST_USE;
+enum code base_place_delete(struct base *base, const struct base_place *place, struct err *err) MS_MUST_USE;
+/* folder 0 = all. */
+enum code base_place_count(struct base *base, int64_t folder, uint64_t *n_r, struct err *err) MS_MUST_USE;
+
+enum code base_solos(struct base *base, struct arena *arena, struct base_solo **solos_r, size_t *n_r,
+		     struct err *err) MS_MUST_USE;
+/* Insert (row == 0, sets it) or update. */
+enum code base_solo_save(struct base *base, struct base_solo *solo, struct err *err) MS_MUST_USE;
+enum code base_solo_delete(struct base *base, int64_t row, struct err *err) MS_MUST_USE;
+enum code base_solo_counts(struct base *base, uint64_t n_r[SOLO_STATES], struct err *err) MS_MUST_USE;
+
+enum code base_journal_add(struct base *base, const struct base_journal *row, struct err *err) MS_MUST_USE;
+/* Start a new pass in the journal and drop rows older than 90 days. */
+enum code base_journal_begin(struct base *base, struct err *err) MS_MUST_USE;
+
+#endif
