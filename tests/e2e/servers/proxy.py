@@ -21,9 +21,11 @@ class _Cut(Exception):
 
 
 class Proxy:
-    def __init__(self, port, delay_ms=0, host="127.0.0.1", record=True, listen_port=0):
+    def __init__(self, port, delay_ms=0, host="127.0.0.1", record=True, listen_port=0,
+                 connect_ms=0):
         self.target = (host, port)
         self.delay = delay_ms / 1000.0          # each direction
+        self.connect = connect_ms / 1000.0      # before the server is asked: TCP's own handshake
         self.record = record
         self.port = listen_port
         self.lock = threading.Lock()
@@ -140,6 +142,7 @@ class Proxy:
         with self.lock:
             self.connections += 1
             conn = self.connections
+        await asyncio.sleep(self.connect)
         try:
             sreader, swriter = await asyncio.open_connection(*self.target, limit=1 << 20)
         except OSError:
