@@ -14,7 +14,7 @@ bool kw_eq(const char *a, const char *b);
 bool kw_has(const char *set, struct span word);
 const char *kw_union(struct arena *arena, const char *a, const char *b);
 const char *kw_minus(struct arena *arena, const char *a, const char *b);
-/* Members of a that pass: not starting with '\\', only atom characters, at most 100 bytes. */
+/* May travel as a keyword: not starting with '\\', only atom characters, 1 to 100 bytes. */
 bool kw_valid(struct span word);
 
 /* Flags and keywords of one item, as one value. */
@@ -23,8 +23,8 @@ struct flagset {
 	const char *keywords;
 };
 bool flagset_eq(struct flagset a, struct flagset b);
-/* Per flag and keyword: what changed against base on one side holds on both. `mask`: system flags
- * that both sides can hold; others are taken from the side itself and never travel. */
+/* Per flag and keyword: what changed against base on one side holds on both. Flags that one side
+ * cannot hold must not look like removed ones: the caller gives that side base's value for them. */
 struct flagset flagset_merge(struct arena *arena, struct flagset base, struct flagset left, struct flagset right);
 
 #endif

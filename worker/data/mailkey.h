@@ -2,13 +2,14 @@
  *
  * The fingerprint is a digest of Message-ID, Date, From, To, Cc and Subject, normalised so that
  * servers that refold, trim or replace 8-bit bytes do not change it: each run of control and 8-bit
- * bytes counts as one '?', white space is dropped, field order does not matter. Never one header
- * alone. Received time, size and body hash are the tie-breakers of whoever compares.
+ * bytes (and of the '?' that some put in their place) counts as one '?', white space is dropped, field
+ * order does not matter, an empty field is none, of several the first counts. Never one header alone.
+ * Received time, size and body hash are the tie-breakers of whoever compares.
  */
 #ifndef MS_MAILKEY_H
 #define MS_MAILKEY_H
 
-#include "../../common/span.h"
+#include "../../common/arena.h"
 
 #define MAILKEY_SIZE 16
 /* The header fields that a describe has to deliver, for a protocol that can ask for single ones. */
@@ -21,7 +22,10 @@ struct mailkey {
 
 /* header: raw header lines (more fields than needed are fine), ends at an empty line or its end. */
 struct mailkey mailkey_of(struct span header);
-/* The Message-ID's value without blanks; SPAN_NONE if there is none. Points into header. */
+/* The Message-ID's value without blanks around it; SPAN_NONE if there is none. Points into header. */
 struct span mailkey_msgid(struct span header);
+/* Only the fields that count, raw, each with its line end: what a describe delivers. In the arena;
+ * mailkey_of() of it equals that of the whole header. */
+struct span mailkey_fields(struct arena *arena, struct span header);
 
 #endif
