@@ -1,0 +1,131 @@
+/* plan.h - what a pass will do, computed without any I/O from what both sides and the base say.
+ *
+ * Input: the folder pairs, the places that something happened to, and the items that have no place
+ * yet ("news"). Output: ops, in the order in which they are to be applied.
+ *
+ * Promises (checked by tests/unit/t_plan.c on random trees):
+ *  1. A deletion is planned only for a place whose other id is known to be gone (a tombstone or a
+ *     complete listing) and whose own side did not change.
+ *  2. Equal inputs on swapped sides give the mirrored plan.
+ *  3. Applying the plan and planning again gives an empty plan and equal sides.
+ *  4. No new item is forgotten: each is adopted, anchored, created, moved into, parked or passive.
+ */
+#ifndef MS_PLAN_H
+#define MS_PLAN_H
+
+#include "base.h"
+
+/* A folder pair as this pass sees it. */
+struct plan_folder {
+	struct base_folder *base;
+	const struct ep_folder *ep[SIDES];   /* NULL: not there */
+	uint32_t can_flags[SIDES];           /* what each side can hold (see ep_changes) */
+	bool can_keywords[SIDES];
+	bool force_hold[SIDES];              /* ids of that side were void and too few were found again */
+	uint64_t places;                     /* rows in the base; for the guard, UINT64_MAX = not counted */
+	bool dirty[SIDES];                   /* that side's cursor must not advance: work is left */
+	struct span mark[SIDES], cursor[SIDES]; /* to be committed at the end; SPAN_NONE = keep */
+	bool read[SIDES];                    /* changes of that side were read in this pass */
+	void *user;
+};
+
+struct plan_place {
+	struct base_place base;
+	int folder;
+	bool gone[SIDES];                    /* known not to be there any more */
+	bool lost[SIDES];                    /* gone because all ids of the folder became void */
+	bool seen[SIDES];                    /* now[] was read from that side; else base.flags holds */
+	struct flagset now[SIDES];
+	bool adopted;                        /* made by this plan: the base has no row yet */
+	bool done;                           /* an op decides over it already */
+};
+
+/* An item of one side without a place. */
+struct plan_new {
+	int folder;
+	enum side side;
+	struct span id;                      /* empty only for a parked solo without id */
+	struct flagset now;
+	bool has_key;                        /* key, size, stable_key are known */
+	struct mailkey key;
+	uint64_t size;
+	struct span stable_key;
+	bool has_digest;
+	uint8_t digest[DIGEST_SIZE];         /* of the bytes after the header */
+	struct base_solo *solo;              /* the row it has, or NULL */
+	bool passive;                        /* may be adopted, is not created (quarantined, held) */
+	bool known_again;                    /* same identity as a place that is still there */
+	bool skip;                           /* could not be looked at: leave it, the folder stays dirty */
+	bool taken;                          /* an op decides over it */
+};
+
+enum plan_op_kind {
+	PO_FORGET,       /* place: gone on both sides */
+	PO_ANCHOR,       /* place: its id on `side` is news[side]'s now */
+	PO_ADOPT,        /* news of both sides are one item: place (adopted) */
+	PO_SETTLE,       /* place: agreed flags become `after`, nothing to write */
+	PO_FLAGS,        /* write flags of place on `side` */
+	PO_MOVE,         /* place moves on `side` to folder `to`, as news[other] did */
+	PO_DELETE,       /* place: remove the copy on `side` by policy */
+	PO_CREATE,       /* news[other of side] is created on `side`; place (if set) is forgotten with it */
+	PO_PARK,         /* news[side] is the parked solo `solo` */
+	PO_KINDS
+};
+const char *plan_op_name(enum plan_op_kind kind);
+
+struct plan_op {
+	enum plan_op_kind kind;
+	enum side side;                      /* where the write happens */
+	struct plan_place *place;
+	struct plan_new *news[SIDES];
+	struct base_solo *solo;
+	int folder, to;                      /* indices into plan.folders */
+	uint32_t add, remove;                /* PO_FLAGS */
+	const char *kw_add, *kw_remove;
+	struct flagset after;                /* PO_SETTLE, PO_FLAGS: agreed flags afterwards */
+	bool held;                           /* by the guard */
+	const char *why;
+};
+
+struct plan {
+	struct arena *arena;
+	bool exact_size;                     /* sizes of both sides are exact */
+	bool keeps_bytes;                    /* body digests of both sides are comparable */
+	struct plan_folder *folders;
+	size_t n_folders;
+	struct plan_place **places;
+	size_t n_places, cap_places;
+	struct plan_new **news;
+	size_t n_news, cap_news;
+	struct plan_op *ops;
+	size_t n_ops, cap_ops;
+	struct plan_new **undecided;         /* matching needs their digest */
+	size_t n_undecided, cap_undecided;
+};
+
+struct plan_place *plan_add_place(struct plan *plan, const struct base_place *base, int folder);
+struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, struct span id);
+
+/* plan_match.c: find which news are known items. Call plan_match; while it reports undecided items,
+ * give them digests (or skip = true) and call it again. Idempotent. */
+void plan_match(struct plan *plan);
+/* plan_items.c: the ops, after matching. */
+void plan_items(struct plan *plan);
+
+/* guard.c */
+struct guard_input {
+	const struct conf_guard *limits;
+	uint64_t total_places;               /* in the base before the pass */
+	bool first_done;                     /* a complete pass is behind this pairing */
+	bool empty[SIDES];                   /* the side shows no item at all in any folder */
+};
+struct guard_result {
+	uint64_t held_deletions[SIDES], held_creations[SIDES];   /* by the side of the write */
+	char why[160];                       /* "" = nothing was held */
+};
+/* True if the numbers can reach a limit, so that plan_folder.places and total_places are needed. */
+bool guard_needs_counts(const struct plan *plan, const struct conf_guard *limits);
+/* Marks ops as held. */
+void guard_apply(struct plan *plan, const struct guard_input *in, struct guard_result *result);
+
+#endif

@@ -1,0 +1,154 @@
+/* plan_items.c - from matched places and news to ops: flags, deletions, revivals, creations. Pure. */
+#include "plan.h"
+
+const char *plan_op_name(enum plan_op_kind kind)
+{
+	static const char *const names[PO_KINDS] = {
+		[PO_FORGET] = "forget", [PO_ANCHOR] = "anchor", [PO_ADOPT] = "adopt", [PO_SETTLE] = "settle",
+		[PO_FLAGS] = "flags", [PO_MOVE] = "move", [PO_DELETE] = "delete", [PO_CREATE] = "create",
+		[PO_PARK] = "park",
+	};
+
+	assert((unsigned)kind < PO_KINDS);
+	return names[kind];
+}
+
+static struct plan_op *add_op(struct plan *plan, enum plan_op_kind kind, enum side side, int folder,
+			      const char *why)
+{
+	plan->ops = arena_grow(plan->arena, plan->ops, plan->n_ops, sizeof(*plan->ops), &plan->cap_ops);
+	struct plan_op *op = &plan->ops[plan->n_ops++];
+
+	*op = (struct plan_op){ .kind = kind, .side = side, .folder = folder, .to = -1, .why = why };
+	return op;
+}
+
+/* What a side says about the flags, where what it cannot hold counts as unchanged. */
+static struct flagset believed(struct plan *plan, const struct plan_place *p, enum side side)
+{
+	const struct plan_folder *f = &plan->folders[p->folder];
+	struct flagset now = p->now[side], base = p->base.flags;
+
+	if (!p->seen[side])
+		return base;
+	now.flags = (now.flags & f->can_flags[side]) | (base.flags & ~f->can_flags[side]);
+	if (!f->can_keywords[side])
+		now.keywords = kw_union(plan->arena, now.keywords, base.keywords);
+	return now;
+}
+
+static bool changed(struct plan *plan, const struct plan_place *p, enum side side)
+{
+	return !flagset_eq(believed(plan, p, side), p->base.flags);
+}
+
+/* Merge the flags of a place that both sides hold. */
+static void merge_place(struct plan *plan, struct plan_place *p)
+{
+	struct flagset now[SIDES] = { believed(plan, p, SIDE_LEFT), believed(plan, p, SIDE_RIGHT) };
+	struct flagset merged = flagset_merge(plan->arena, p->base.flags, now[SIDE_LEFT], now[SIDE_RIGHT]);
+	bool writes = false;
+
+	for (int s = 0; s < SIDES; s++) {
+		const struct plan_folder *f = &plan->folders[p->folder];
+		uint32_t add = merged.flags & ~now[s].flags & f->can_flags[s];
+		uint32_t remove = now[s].flags & ~merged.flags & f->can_flags[s];
+		const char *kw_add = f->can_keywords[s] ? kw_minus(plan->arena, merged.keywords, now[s].keywords) : NULL;
+		const char *kw_remove = kw_minus(plan->arena, now[s].keywords, merged.keywords);
+
+		if (add == 0 && remove == 0 && kw_add == NULL && kw_remove == NULL)
+			continue;
+		struct plan_op *op = add_op(plan, PO_FLAGS, (enum side)s, p->folder, "flags changed on the other side");
+		op->place = p;
+		op->add = add;
+		op->remove = remove;
+		op->kw_add = kw_add;
+		op->kw_remove = kw_remove;
+		op->after = merged;
+		writes = true;
+	}
+	if (!writes && !flagset_eq(merged, p->base.flags)) {
+		struct plan_op *op = add_op(plan, PO_SETTLE, SIDE_LEFT, p->folder, "both sides changed alike");
+
+		op->place = p;
+		op->after = merged;
+	}
+}
+
+/* Gone on `side`, still on the other. */
+static void one_side_gone(struct plan *plan, struct plan_place *p, enum side side)
+{
+	enum side keeper = side_other(side);
+
+	if (!changed(plan, p, keeper)) {
+		struct plan_op *op = add_op(plan, PO_DELETE, keeper, p->folder,
+					    p->lost[side] ? "not found again on the other side after its ids changed"
+							  : "deleted on the other side");
+		op->place = p;
+		return;
+	}
+	struct plan_new *n = plan_add_new(plan, p->folder, keeper, p->base.id[keeper]);
+	n->now = p->now[keeper];
+	n->has_key = true;
+	n->key = p->base.key;
+	n->size = p->base.size;
+	n->stable_key = p->base.stable_key[keeper];
+	n->taken = true;
+	struct plan_op *op = add_op(plan, PO_CREATE, side, p->folder, "deleted there but changed here: the change wins");
+	op->place = p;
+	op->news[keeper] = n;
+}
+
+static void plan_place(struct plan *plan, struct plan_place *p)
+{
+	if (p->done)
+		return;
+	p->done = true;
+	if (p->gone[SIDE_LEFT] && p->gone[SIDE_RIGHT]) {
+		struct plan_op *op = add_op(plan, PO_FORGET, SIDE_LEFT, p->folder, "gone on both sides");
+
+		op->place = p;
+	} else if (p->gone[SIDE_LEFT]) {
+		one_side_gone(plan, p, SIDE_LEFT);
+	} else if (p->gone[SIDE_RIGHT]) {
+		one_side_gone(plan, p, SIDE_RIGHT);
+	} else {
+		merge_place(plan, p);
+	}
+}
+
+/* Flags that changed together with a move are written before it, where the item still has its id. */
+static void plan_moves(struct plan *plan)
+{
+	size_t n = plan->n_ops;
+
+	for (size_t i = 0; i < n; i++) {
+		if (plan->ops[i].kind == PO_MOVE)
+			merge_place(plan, plan->ops[i].place);
+	}
+}
+
+static void plan_new_item(struct plan *plan, struct plan_new *n)
+{
+	if (n->taken || n->passive || n->skip || n->id.n == 0) {
+		if (n->skip)
+			plan->folders[n->folder].dirty[n->side] = true;
+		return;
+	}
+	n->taken = true;
+	struct plan_op *op = add_op(plan, PO_CREATE, side_other(n->side), n->folder,
+				    n->solo != NULL && n->solo->state == SOLO_QUARANTINED ? "tried again" : "new");
+	op->news[n->side] = n;
+}
+
+void plan_items(struct plan *plan)
+{
+	size_t n_news = plan->n_news;
+
+	plan_moves(plan);
+	for (size_t i = 0; i < plan->n_places; i++)
+		plan_place(plan, plan->places[i]);
+	/* newest first: listings ascend */
+	for (size_t i = n_news; i-- > 0;)
+		plan_new_item(plan, plan->news[i]);
+}
