@@ -37,6 +37,12 @@ def names(maildir):
     return out
 
 
+def size(maildir):
+    """Bytes of all messages."""
+    return sum(e.stat().st_size for path in folders(maildir).values() for sub in MESSAGE_DIRS
+               for e in os.scandir(os.path.join(path, sub)))
+
+
 def _keywords(path):
     table = {}
     try:

@@ -14,7 +14,6 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "e2e"))
 
 import contestants
 import bulkmail
-import counting
 import mailtree
 import mutf7
 import wire
@@ -124,7 +123,7 @@ class Set:
         home = self.rig.home("left", user)
         os.makedirs(home)
         begin = time.monotonic()
-        size = bulkmail.write(os.path.join(home, "Maildir"), messages, seed, small)
+        bulkmail.write(os.path.join(home, "Maildir"), messages, seed, small)
         left.adopt(home)
         conn = wire.Conn(self.rig.endpoint("left", tls=False), user)
         for name, _ in bulkmail.FOLDERS:
@@ -135,6 +134,7 @@ class Set:
         time.sleep(0.2)
         mailtree.clone(home, self.template)
         self.model = mailtree.items(os.path.join(home, "Maildir"))
+        size = mailtree.size(os.path.join(home, "Maildir"))
         shutil.rmtree(home)
         say("set %s: %d messages, %.1f MiB%s, laid out in %.1f s" %
             (self.label, messages, size / (1 << 20),
@@ -287,7 +287,7 @@ def change_plan(before, new, flags, gone):
     keys = sorted(set(where["left"]) & set(where["right"]))
     rng = random.Random(4711)
     chosen = rng.sample(keys, 2 * (flags + gone))
-    plan, names = {}, [n for n, weight in bulkmail.FOLDERS for _ in range(weight)]
+    plan = {}
     for index, s in enumerate(SIDES):
         mine = chosen[index::2]
         ops = []
@@ -296,13 +296,7 @@ def change_plan(before, new, flags, gone):
             op = "+FLAGS.SILENT (\\Flagged)" if "\\Flagged" not in have else \
                  "-FLAGS.SILENT (\\Seen)" if "\\Seen" in have else "+FLAGS.SILENT (\\Seen)"
             ops.append((key, op, {x: where[x][key].uid for x in SIDES}))
-        maker = bulkmail.Maker(100 + index)
-        news = []
-        for n in range(new):
-            when = bulkmail.NEWEST + 60 * n
-            news.append((bulkmail.disk(rng.choice(names)), when,
-                         maker.message(when).replace(b"\n", b"\r\n")))
-        plan[s] = {"side": s, "flags": ops, "new": news,
+        plan[s] = {"side": s, "flags": ops, "new": bulkmail.news(new, 100 + index),
                    "gone": [(k, {x: where[x][k].uid for x in SIDES}) for k in mine[flags:]]}
     return plan
 
