@@ -17,7 +17,16 @@ enum conf_tls { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };
 enum conf_conflict { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
 enum conf_deletions { DELETIONS_TRASH, DELETIONS_ARCHIVE, DELETIONS_EXPUNGE };
 
-/* Where a secret comes from; the secret itself is never in here. */
+#define CONF_CA_MAX ((size_t)24 * 1024)   /* of one CAFile: both sides' fit into one task message */
+#define CONF_NAME_MAX 64
+/* Below RuntimeDirectory; conf_load() refuses a directory that makes one of them too long to bind. */
+#define CONF_CONTROL_SOCKET "control/socket"
+#define CONF_BUS_SOCKET "bus/broker"
+#define CONF_SOCKET_PATH_MAX 107
+
+/* Where a secret comes from; the secret itself is never in here. In a worker (after
+ * conf_pairing_decode) `credential` is CONF_HELD: the supervisor has it. */
+#define CONF_HELD "held-by-the-supervisor"
 struct conf_secret {
 	const char *file;             /* absolute path, or NULL */
 	const char *credential;       /* systemd credential name, or NULL */
@@ -35,6 +44,7 @@ struct conf_endpoint {
 	enum conf_tls tls;
 	const char *auth;             /* "" = automatic; else "plain", "login", "xoauth2", "oauthbearer" */
 	const char *ca_file;          /* or NULL: the system's store */
+	const char *ca_pem;           /* contents of ca_file, read at load; at most CONF_CA_MAX bytes */
 	const char *path;             /* local: base directory */
 	uint32_t max_connections;     /* 0 = the type's default */
 };
@@ -43,7 +53,8 @@ struct conf_mailbox {
 	const struct conf_endpoint *endpoint;
 	const char *smtp_name;        /* SMTPName */
 	const char *login;            /* its own LoginName, or NULL */
-	struct conf_secret password;  /* its own, or both NULL */
+	struct conf_secret password;  /* its own, or both NULL; never without a login */
+	int line;
 };
 
 struct conf_folder_map {
@@ -89,7 +100,13 @@ struct conf {
 	int64_t dispatch_hold_ms;     /* DispatchHold: first hold after restarts in a row, 5 s */
 	int64_t dispatch_hold_max_ms; /* 300 s */
 	int64_t crash_quarantine_ms;  /* CrashQuarantine, 1 h */
+	int64_t crash_quarantine_max_ms; /* CrashQuarantineMax: it doubles up to this, 24 h */
+	int64_t crash_window_ms;      /* CrashWindow: three crashes within it are too many, 2 h */
+	int64_t logon_trial_ms;       /* LogonTrialInterval: between trials of a refused logon, 5 min */
+	uint32_t logon_trial_after;   /* LogonTrialAfter: refusals in a row before that, 3 */
+	int64_t stop_timeout_ms;      /* StopTimeout: draining after SIGTERM, 60 s */
 	int64_t item_retry_ms;        /* ItemRetry: first retry of a quarantined item, 1 h */
+	struct conf_guard guard;      /* what pairings without a <guard> of their own have */
 	const struct conf_endpoint *endpoints;
 	size_t n_endpoints;
 	const struct conf_pairing *pairings;
@@ -107,12 +124,20 @@ const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const ch
  * and PrintConfiguration. Calls `line` once per line, without newline. */
 void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *text), void *ctx);
 
-/* One pairing with its two endpoints, without secrets, as the bytes a worker gets (JSON), and back.
- * The result of conf_pairing_decode is a struct conf with exactly one pairing. `ca` carries the
- * contents of each side's CAFile (PEM) or NULL. */
+/* One pairing with its two endpoints and the settings that a worker obeys, without secrets, as the
+ * bytes a worker gets (JSON), and back. The result of conf_pairing_decode is a struct conf with
+ * exactly one pairing and two endpoints (left, right; the same one twice if both sides share it). */
 struct buf;
 void conf_pairing_encode(const struct conf *conf, const struct conf_pairing *pairing, struct buf *out);
 enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r, struct err *err) MS_MUST_USE;
+
+/* "15m", "30s", "200ms" ...: the shortest exact form of a duration, as conf_print shows it. */
+#define CONF_TIME_TEXT 32
+const char *conf_time_text(int64_t ms, char out[CONF_TIME_TEXT]);
+/* [A-Za-z0-9_-][A-Za-z0-9._-]{0,63}: safe as a file name. */
+bool conf_name_valid(const char *name);
+/* The pairing or endpoint whose name is closest to a mistyped one, NULL if none is close. */
+const char *conf_near_pairing(const struct conf *conf, const char *name);
 
 /* The login a mailbox uses: its own, else the service account's (authzid = SMTPName), else SMTPName
  * with DefaultPassword. */

@@ -1,0 +1,124 @@
+/* conf.c - loading a configuration as a whole, and finding things in it. */
+#include "conf_p.h"
+
+#include "io.h"
+#include "mem.h"
+#include "near.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+bool conf_name_valid(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	size_t n = strlen(name);
+
+	return n >= 1 && n <= CONF_NAME_MAX && name[0] != '.' && strspn(name, letters) == n;
+}
+
+struct conf_box *conf_box_new(void)
+{
+	struct arena *arena = arena_new(CONF_ARENA_MAX);
+	struct conf_box *box = arena_alloc(arena, sizeof(*box));
+
+	box->arena = arena;
+	return box;
+}
+
+void conf_free(struct conf **conf)
+{
+	if (*conf == NULL)
+		return;
+	struct arena *arena = ((struct conf_box *)*conf)->arena;
+
+	arena_free(&arena);
+	*conf = NULL;
+}
+
+/* The absolute directory of `file`, in the arena. */
+static enum code directory_of(struct arena *arena, const char *file, const char **dir_r, struct err *err)
+{
+	const char *slash = strrchr(file, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - file);
+	const char *dir = slash == NULL ? "." : n == 0 ? "/" : arena_str(arena, (struct span){ file, n });
+	char *real = realpath(dir, NULL);
+
+	if (real == NULL)
+		return err_errno(err, E_CONF, "%.200s", file);
+	*dir_r = strcmp(real, "/") == 0 ? "" : arena_str(arena, span_of(real));
+	free(real);      /* realpath's own memory */
+	return E_OK;
+}
+
+static enum code load(struct conf_loader *l, struct arena *tree)
+{
+	static const struct xml_limits limits = {
+		.code = E_CONF, .bytes = CONF_FILE_MAX, .text_bytes = 64 * 1024, .depth = 16,
+	};
+	struct xml_node *root = NULL;
+	struct buf b;
+
+	buf_init(&b, CONF_FILE_MAX + 1);
+	enum code rc = io_read_file(l->file, &b, l->err);
+	if (rc != E_OK)
+		rc = err_set(l->err, E_CONF, "%s: the configuration cannot be read: %s", l->file, strerror(errno));
+	if (rc == E_OK)
+		rc = xml_parse_tree(tree, l->file, buf_span(&b), &limits, &root, l->err);
+	buf_free(&b);
+	l->root = root;
+	if (rc == E_OK)
+		rc = conf_parse(l, root);
+	return rc == E_OK ? conf_check(l) : rc;
+}
+
+enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text), void *ctx,
+		    struct conf **conf_r, struct err *err)
+{
+	struct conf_box *box = conf_box_new();
+	struct arena *tree = arena_new(CONF_ARENA_MAX);
+	struct conf *conf = &box->conf;
+	struct conf_loader l = {
+		.src = { .arena = box->arena, .dir = "" }, .conf = conf, .warn = warn, .warn_ctx = ctx, .err = err,
+	};
+
+	*conf_r = NULL;
+	l.file = conf->file = arena_str(box->arena, span_of(file));
+	enum code rc = directory_of(box->arena, file, &l.src.dir, err);
+	conf_defaults(&conf_gateway_table, &l.src, conf);
+	conf_defaults(&conf_guard_table, &l.src, &conf->guard);
+	if (rc == E_OK)
+		rc = load(&l, tree);
+	arena_free(&tree);
+	if (rc == E_OK)
+		*conf_r = conf;
+	else
+		conf_free(&conf);
+	return rc;
+}
+
+const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_pairings; i++) {
+		if (strcmp(conf->pairings[i].name, name) == 0)
+			return &conf->pairings[i];
+	}
+	return NULL;
+}
+
+const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_endpoints; i++) {
+		if (strcmp(conf->endpoints[i].name, name) == 0)
+			return &conf->endpoints[i];
+	}
+	return NULL;
+}
+
+const char *conf_near_pairing(const struct conf *conf, const char *name)
+{
+	struct near near = { .word = name };
+
+	for (size_t i = 0; i < conf->n_pairings; i++)
+		near_offer(&near, conf->pairings[i].name);
+	return near.best;
+}
