@@ -79,7 +79,8 @@ struct plan_op {
 	struct plan_place *place;
 	struct plan_new *news[SIDES];
 	struct base_solo *solo;
-	int folder, to;                      /* indices into plan.folders */
+	int folder, to;                      /* indices into plan.folders; PO_FLAGS with to >= 0: the item
+	                                        is in `to` already on that side, as news[side] */
 	uint32_t add, remove;                /* PO_FLAGS */
 	const char *kw_add, *kw_remove;
 	struct flagset after;                /* PO_SETTLE, PO_FLAGS: agreed flags afterwards */
@@ -111,6 +112,34 @@ struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, str
 void plan_match(struct plan *plan);
 /* plan_items.c: the ops, after matching. */
 void plan_items(struct plan *plan);
+
+/* plan_folders.c: pair the folders of both listings with each other and with the base. */
+struct folder_rules {
+	const struct conf_pairing *pairing;
+	uint32_t kinds;                      /* that both sides can hold and the pairing wants */
+	const char *endpoint_name[SIDES];    /* for suffixes */
+};
+enum folder_step_kind { FOLDER_CREATE, FOLDER_RENAME };
+struct folder_step {
+	enum folder_step_kind kind;
+	enum side side;
+	int folder;                          /* index into plan.folders */
+	struct span path;
+	const char *why;
+};
+struct folder_plan {
+	struct folder_step *steps;           /* one round: list again and plan again after them */
+	size_t n_steps, cap_steps;
+	int64_t *forget;                     /* base rows: gone on both sides, or no longer taking part */
+	size_t n_forget, cap_forget;
+	const struct ep_folder *trash[SIDES], *archive[SIDES];  /* by role, or NULL */
+};
+/* Fills plan->folders (in `plan->arena`) and `out`. Both listings must be complete. */
+void plan_folders(struct plan *plan, const struct folder_rules *rules, struct base_folder *base, size_t n_base,
+		  const struct ep_list list[SIDES], struct folder_plan *out);
+/* The path that `path` of side `from` has or would have on the other side, by its closest paired
+ * ancestor. */
+struct span plan_translate(struct plan *plan, enum side from, struct span path);
 
 /* guard.c */
 struct guard_input {

@@ -123,8 +123,20 @@ static void plan_moves(struct plan *plan)
 	size_t n = plan->n_ops;
 
 	for (size_t i = 0; i < n; i++) {
-		if (plan->ops[i].kind == PO_MOVE)
-			merge_place(plan, plan->ops[i].place);
+		struct plan_op move = plan->ops[i];
+		size_t first = plan->n_ops;
+
+		if (move.kind != PO_MOVE)
+			continue;
+		merge_place(plan, move.place);
+		for (size_t j = first; j < plan->n_ops; j++) {
+			struct plan_op *flags = &plan->ops[j];
+
+			if (flags->kind != PO_FLAGS || flags->side == move.side)
+				continue;
+			flags->to = move.to;   /* where the mover has it already */
+			flags->news[flags->side] = move.news[flags->side];
+		}
 	}
 }
 
