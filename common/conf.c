@@ -50,21 +50,28 @@ static enum code directory_of(struct arena *arena, const char *file, const char 
 	return E_OK;
 }
 
-static enum code load(struct conf_loader *l, struct arena *tree)
+static enum code read_tree(const char *file, struct arena *tree, struct xml_node **root_r, struct err *err)
 {
 	static const struct xml_limits limits = {
 		.code = E_CONF, .bytes = CONF_FILE_MAX, .text_bytes = 64 * 1024, .depth = 16,
 	};
-	struct xml_node *root = NULL;
 	struct buf b;
 
 	buf_init(&b, CONF_FILE_MAX + 1);
-	enum code rc = io_read_file(l->file, &b, l->err);
+	enum code rc = io_read_file(file, &b, err);
 	if (rc != E_OK)
-		rc = err_set(l->err, E_CONF, "%s: the configuration cannot be read: %s", l->file, strerror(errno));
+		rc = err_set(err, E_CONF, "%s: the configuration cannot be read: %s", file, strerror(errno));
 	if (rc == E_OK)
-		rc = xml_parse_tree(tree, l->file, buf_span(&b), &limits, &root, l->err);
+		rc = xml_parse_tree(tree, file, buf_span(&b), &limits, root_r, err);
 	buf_free(&b);
+	return rc;
+}
+
+static enum code load(struct conf_loader *l, struct arena *tree)
+{
+	struct xml_node *root = NULL;
+	enum code rc = read_tree(l->file, tree, &root, l->err);
+
 	l->root = root;
 	if (rc == E_OK)
 		rc = conf_parse(l, root);
@@ -94,6 +101,26 @@ enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text),
 	else
 		conf_free(&conf);
 	return rc;
+}
+
+char *conf_peek_runtime_dir(const char *file)
+{
+	const struct conf_setting *s = conf_setting_find(&conf_gateway_table, "RuntimeDirectory");
+	struct conf_box *box = conf_box_new();
+	struct conf_source src = { .arena = box->arena };
+	struct xml_node *root = NULL;
+	char *dir = NULL;
+
+	if (directory_of(box->arena, file, &src.dir, NULL) == E_OK && read_tree(file, box->arena, &root, NULL) == E_OK) {
+		const struct xml_node *gateway = xml_child(root, "gateway");
+		const struct xml_node *node = gateway == NULL ? NULL : xml_child(gateway, s->name);
+
+		if (conf_value_read(s, node == NULL ? s->fallback : node->text, &src, &box->conf, NULL) == E_OK)
+			dir = mem_strdup(box->conf.runtime_dir);
+	}
+	struct conf *conf = &box->conf;
+	conf_free(&conf);
+	return dir;
 }
 
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name)

@@ -17,7 +17,7 @@ enum conf_tls { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };
 enum conf_conflict { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
 enum conf_deletions { DELETIONS_TRASH, DELETIONS_ARCHIVE, DELETIONS_EXPUNGE };
 
-#define CONF_CA_MAX ((size_t)24 * 1024)   /* of one CAFile: both sides' fit into one task message */
+#define CONF_CA_MAX ((size_t)20 * 1024)   /* of one CAFile: both sides' fit into one task message */
 #define CONF_NAME_MAX 64
 /* Below RuntimeDirectory; conf_load() refuses a directory that makes one of them too long to bind. */
 #define CONF_CONTROL_SOCKET "control/socket"
@@ -117,6 +117,9 @@ struct conf {
 enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text), void *ctx,
 		    struct conf **conf_r, struct err *err) MS_MUST_USE;
 void conf_free(struct conf **conf);
+/* Only RuntimeDirectory, from a file that need not be valid otherwise: a client must find the
+ * running service while somebody edits. Malloc'd (mem_free); NULL if the XML cannot be read. */
+char *conf_peek_runtime_dir(const char *file);
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
 

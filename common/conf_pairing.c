@@ -3,6 +3,8 @@
 
 #include "near.h"
 
+#define FOLDERS_MAX ((size_t)8 * 1024)
+
 static enum code read_smtp_name(struct conf_loader *l, const struct xml_node *node, struct conf_mailbox *m)
 {
 	const char *name = xml_attr(node, "SMTPName"), *old = xml_attr(node, "MailboxName");
@@ -104,6 +106,21 @@ static enum code parse_map(struct conf_loader *l, const struct xml_node *node, s
 	return rc == E_OK ? read_folder_path(l, node, right, &map->right) : rc;
 }
 
+/* A pairing travels to its worker in one message of 64 KiB, beside two CAFiles. */
+static enum code check_size(struct conf_loader *l, const struct xml_node *node, const struct conf_pairing *p)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < p->n_excludes; i++)
+		bytes += strlen(p->excludes[i]) + 3;
+	for (size_t i = 0; i < p->n_maps; i++)
+		bytes += strlen(p->maps[i].left) + strlen(p->maps[i].right) + 8;
+	if (bytes <= FOLDERS_MAX)
+		return E_OK;
+	return conf_fail(l, node->line, "the folders of pairing '%s' take %zu bytes; at most %zu are possible: exclude "
+			 "parents with /* instead of each child", p->name, bytes, FOLDERS_MAX);
+}
+
 static enum code parse_folders(struct conf_loader *l, const struct xml_node *node, struct conf_pairing *p)
 {
 	size_t n = 0;
@@ -127,7 +144,7 @@ static enum code parse_folders(struct conf_loader *l, const struct xml_node *nod
 	}
 	p->excludes = excludes;
 	p->maps = maps;
-	return rc;
+	return rc == E_OK ? check_size(l, node, p) : rc;
 }
 
 static enum code read_kinds(struct conf_loader *l, const struct xml_node *node, uint32_t *kinds_r)

@@ -12,7 +12,8 @@ static void say(struct printer *p, const char *what, const char *name, const cha
 	p->line(p->ctx, arena_printf(p->arena, "%s%s%s %s = %s", what, name[0] != '\0' ? " " : "", name, setting, value));
 }
 
-static void say_table(struct printer *p, const char *name, const struct conf_table *t, unsigned types, const void *base)
+static void say_table(struct printer *p, const char *what, const char *name, const struct conf_table *t,
+		      unsigned types, const void *base)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const char *value;
@@ -20,15 +21,15 @@ static void say_table(struct printer *p, const char *name, const struct conf_tab
 		if (types != 0 && (t->rows[i].types & types) == 0)
 			continue;
 		value = conf_value_text(&t->rows[i], base, p->arena);
-		if (value != NULL)
-			say(p, t->where, name, t->rows[i].name, value);
+		if (value != NULL && value[0] != '\0')
+			say(p, what, name, t->rows[i].name, value);
 	}
 }
 
 static void say_endpoint(struct printer *p, const struct conf_endpoint *e)
 {
 	say(p, "endpoint", e->name, "type", e->type);
-	say_table(p, e->name, &conf_endpoint_table, conf_type_bit(e->type), e);
+	say_table(p, "endpoint", e->name, &conf_endpoint_table, conf_type_bit(e->type), e);
 }
 
 static void say_mailbox(struct printer *p, const struct conf_pairing *pairing, enum side side)
@@ -43,12 +44,7 @@ static void say_mailbox(struct printer *p, const struct conf_pairing *pairing, e
 
 	say(p, "pairing", name, "endpoint", m->endpoint->name);
 	say(p, "pairing", name, "SMTPName", m->smtp_name);
-	for (size_t i = 0; i < conf_mailbox_table.n; i++) {
-		const char *value = conf_value_text(&conf_mailbox_table.rows[i], m, p->arena);
-
-		if (value != NULL)
-			say(p, "pairing", name, conf_mailbox_table.rows[i].name, value);
-	}
+	say_table(p, "pairing", name, &conf_mailbox_table, 0, m);
 	say(p, "pairing", name, "logon", logons[conf_mailbox_logon(m)]);
 	say(p, "pairing", name, "deletions", conf_deletions_names[pairing->deletions[side]]);
 }
@@ -72,7 +68,7 @@ static void say_pairing(struct printer *p, const struct conf_pairing *pairing)
 	for (size_t i = 0; i < pairing->n_maps; i++)
 		say(p, "pairing", pairing->name, "map",
 		    arena_printf(p->arena, "%s -> %s", pairing->maps[i].left, pairing->maps[i].right));
-	say_table(p, pairing->name, &conf_guard_table, 0, &pairing->guard);
+	say_table(p, "pairing", arena_printf(p->arena, "%s guard", pairing->name), &conf_guard_table, 0, &pairing->guard);
 }
 
 void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *text), void *ctx)
@@ -80,8 +76,8 @@ void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *tex
 	struct printer p = { .line = line, .ctx = ctx, .arena = arena_new(CONF_ARENA_MAX) };
 
 	line(ctx, arena_printf(p.arena, "file = %s", conf->file));
-	say_table(&p, "", &conf_gateway_table, 0, conf);
-	say_table(&p, "", &conf_guard_table, 0, &conf->guard);
+	say_table(&p, "gateway", "", &conf_gateway_table, 0, conf);
+	say_table(&p, "gateway guard", "", &conf_guard_table, 0, &conf->guard);
 	for (size_t i = 0; i < conf->n_endpoints; i++) {
 		arena_reset(p.arena);
 		say_endpoint(&p, &conf->endpoints[i]);
