@@ -31,7 +31,7 @@ static int word_cmp(struct span a, struct span b)
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\0';
 }
 
 /* Take the next word off *rest. */
