@@ -5,13 +5,10 @@ between the parts, decoded) -> list of Item. `compare` says in words how two of 
 """
 
 import calendar
-import email.parser
-import email.policy
 import hashlib
 import imaplib
 import os
 import re
-import stat
 from collections import Counter
 from dataclasses import dataclass
 

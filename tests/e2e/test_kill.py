@@ -11,8 +11,6 @@ import time
 
 import pytest
 
-import corpus
-import model
 import product
 from scenario import mid, plain
 

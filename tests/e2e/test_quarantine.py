@@ -47,10 +47,11 @@ def test_zero_byte_file(make):
     pair.close()
 
 
-def test_message_over_the_servers_limit(make, servers):
+@pytest.mark.parametrize("kind", ("local-imap", "imap-imap"))
+def test_message_over_the_servers_limit(make, servers, kind):
     """In the midst of a batch: the batch is split until the bad one stands alone."""
     small = servers.dovecot("small", max_mail=50_000)
-    pair = make.pair("local-imap", right={"server": small})
+    pair = make.pair(kind, right={"server": small})
     items, big = some(25), [corpus.one(900, size=60_000), corpus.one(901, size=90_000)]
     pair.left.put(*items[:11], big[0], *items[11:20], big[1], *items[20:])
     pair.once()
@@ -109,15 +110,4 @@ def test_bodies_that_are_not_canonical(make, what):
     assert pair.left.read().count() == 4
     with open(path, "rb") as f:
         assert f.read() == body
-    pair.close()
-
-
-def test_server_refuses_one_message(make, servers):
-    """The answer NO for one message, for whatever reason, is that message's trouble alone."""
-    p = make.proxy(servers.dovecot("b"))
-    pair = make.pair("imap-imap", right={"tls": "none", "port": p.port})
-    pair.left.put(*some(6))
-    # A mailbox that is taken away at the moment of writing is worse than one bad message.
-    pair.left.put(corpus.one(77, folder="Work", size=400))
-    pair.settle()
     pair.close()
