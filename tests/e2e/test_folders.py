@@ -151,13 +151,17 @@ def test_noselect_parent_needs_no_messages(pair):
     assert pair.right.read().where(mid(plain(1))) == ["Only a name/Real"]
 
 
-def test_roles_pair_whatever_the_names(make, servers):
-    """Right: the folder with the role \\Sent is called 'Gesendet'; left: 'Sent'."""
+def german(servers):
+    """A server whose folders with a role have German names."""
     special = "".join("  mailbox %s {\n    special_use = \\%s\n    auto = create\n  }\n" % x for x in (
         ("Gesendet", "Sent"), ("Papierkorb", "Trash"), ("Entwuerfe", "Drafts")))
-    other = servers.dovecot("german", special_use=False,
-                            extra="namespace inbox {\n%s}\n" % special)
-    pair = make.pair("local-imap", right={"server": other})
+    return servers.dovecot("german", special_use=False, extra="namespace inbox {\n%s}\n" % special)
+
+
+def test_roles_pair_whatever_the_names(make, servers):
+    """Right: the folder with the role Sent is called 'Gesendet'; left: 'Sent'."""
+    pair = make.pair("local-imap", right={"server": german(servers)})
+    assert {"Gesendet", "Papierkorb", "Entwuerfe"} <= set(pair.right.folders())
     pair.left.put(plain(1, "Sent"), plain(2, "Drafts"))
     pair.right.put(plain(3, "Gesendet"))
     pair.once()
@@ -231,9 +235,8 @@ def test_collision_with_a_mapped_folder(make, kind):
 
 
 def test_collision_with_a_role(make, servers):
-    """Left 'Gesendet' is an ordinary folder; on the right that name belongs to the role \\Sent."""
-    other = servers.dovecot("german", special_use=False, extra="")
-    pair = make.pair("local-imap", right={"server": other})
+    """Left 'Gesendet' is an ordinary folder; on the right that name belongs to the role Sent."""
+    pair = make.pair("local-imap", right={"server": german(servers)})
     pair.left.put(plain(1, "Sent"), plain(2, "Gesendet"))
     pair.right.put(plain(3, "Gesendet"))
     pair.once()
