@@ -9,7 +9,8 @@
  *  2. A cursor or mark is stored only in or after the transaction that made all it covers durable:
  *     every item up to it has a place or a solo row.
  *  3. A create is preceded by a committed solo row (SOLO_INTENT) that names its source.
- *  4. The first statement of every transaction fences: it fails if a later lease opened the file.
+ *  4. One owner: opening claims the file for a lease (a later claim refuses an earlier one) and
+ *     locks it exclusively until it is closed.
  * Losing the file loses no mail: everything is found again by identity (match.h).
  */
 #ifndef MS_BASE_H
@@ -116,6 +117,8 @@ enum code base_solos(struct base *base, struct arena *arena, struct base_solo **
 /* Insert (row == 0, sets it) or update. */
 enum code base_solo_save(struct base *base, struct base_solo *solo, struct err *err) MS_MUST_USE;
 enum code base_solo_delete(struct base *base, int64_t row, struct err *err) MS_MUST_USE;
+/* Rows of one folder. */
+enum code base_solo_count(struct base *base, int64_t folder, uint64_t *n_r, struct err *err) MS_MUST_USE;
 enum code base_solo_counts(struct base *base, uint64_t n_r[SOLO_STATES], struct err *err) MS_MUST_USE;
 
 enum code base_journal_add(struct base *base, const struct base_journal *row, struct err *err) MS_MUST_USE;

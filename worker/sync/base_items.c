@@ -172,10 +172,8 @@ enum code base_place_delete(struct base *b, const struct base_place *p, struct e
 	return rc;
 }
 
-enum code base_place_count(struct base *b, int64_t folder, uint64_t *n_r, struct err *err)
+static enum code count(struct stmt *s, int64_t folder, uint64_t *n_r, struct err *err)
 {
-	struct stmt *s = folder == 0 ? db_stmt(b->db, "SELECT COUNT(*) FROM place", err)
-				     : db_stmt(b->db, "SELECT COUNT(*) FROM place WHERE folder = ?", err);
 	bool row;
 
 	*n_r = 0;
@@ -188,6 +186,18 @@ enum code base_place_count(struct base *b, int64_t folder, uint64_t *n_r, struct
 		*n_r = (uint64_t)stmt_col_int(s, 0);
 	stmt_reset(s);
 	return rc;
+}
+
+enum code base_place_count(struct base *b, int64_t folder, uint64_t *n_r, struct err *err)
+{
+	return count(folder == 0 ? db_stmt(b->db, "SELECT COUNT(*) FROM place", err)
+				 : db_stmt(b->db, "SELECT COUNT(*) FROM place WHERE folder = ?", err),
+		     folder, n_r, err);
+}
+
+enum code base_solo_count(struct base *b, int64_t folder, uint64_t *n_r, struct err *err)
+{
+	return count(db_stmt(b->db, "SELECT COUNT(*) FROM solo WHERE folder = ?", err), folder, n_r, err);
 }
 
 enum code base_solos(struct base *b, struct arena *arena, struct base_solo **solos_r, size_t *n_r,

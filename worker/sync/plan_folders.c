@@ -240,6 +240,12 @@ static void pair_by_role(struct work *w)
 	}
 }
 
+/* Where a pair's folder is, or is going to be, on that side; SPAN_NONE if nowhere. */
+static struct span path_on(const struct plan_folder *f, enum side s)
+{
+	return f->ep[s] != NULL ? f->ep[s]->path : f->base->side[s].path;
+}
+
 struct span plan_translate(struct plan *plan, enum side from, struct span path)
 {
 	const struct plan_folder *best = NULL;
@@ -248,7 +254,7 @@ struct span plan_translate(struct plan *plan, enum side from, struct span path)
 	for (size_t i = 0; i < plan->n_folders; i++) {
 		const struct plan_folder *f = &plan->folders[i];
 
-		if (f->ep[from] == NULL || f->ep[to] == NULL || f->base->role == EP_ROLE_INBOX ||
+		if (f->ep[from] == NULL || path_on(f, to).n == 0 || f->base->role == EP_ROLE_INBOX ||
 		    !path_is_below(path, f->ep[from]->path))
 			continue;
 		if (best == NULL || f->ep[from]->path.n > best->ep[from]->path.n)
@@ -257,7 +263,7 @@ struct span plan_translate(struct plan *plan, enum side from, struct span path)
 	if (best == NULL)
 		return path;
 	struct span rest = span_cut(path, best->ep[from]->path.n + 1, SIZE_MAX);
-	return path_join(plan->arena, best->ep[to]->path, rest);
+	return path_join(plan->arena, path_on(best, to), rest);
 }
 
 static const char *mapped(const struct conf_pairing *p, enum side from, struct span path)
@@ -346,19 +352,7 @@ static void create_new(struct work *w, enum side from, size_t i)
 		 span_eq(path, want) ? "new on the other side" : "new on the other side; its name is held here");
 }
 
-static bool parent_waits(const struct work *w, enum side from, struct span path)
-{
-	for (size_t i = 0; i < w->out->n_steps; i++) {
-		const struct folder_step *st = &w->out->steps[i];
-		const struct plan_folder *f = &w->plan->folders[st->folder];
-
-		if (f->ep[from] != NULL && path_is_below(path, f->ep[from]->path) && st->side != from)
-			return true;
-	}
-	return false;
-}
-
-/* Shallow folders first; a child whose parent is created in this round waits for the next one. */
+/* Shallow folders first, so that children find where their parents go. */
 static void create_all(struct work *w)
 {
 	for (int s = 0; s < SIDES; s++) {
@@ -367,8 +361,7 @@ static void create_all(struct work *w)
 				if (path_depth(w->list[s].folders[i].path) != depth)
 					continue;
 				left--;
-				if (is_free(w, (enum side)s, i) &&
-				    !parent_waits(w, (enum side)s, w->list[s].folders[i].path))
+				if (is_free(w, (enum side)s, i))
 					create_new(w, (enum side)s, i);
 			}
 		}
