@@ -10,6 +10,7 @@
 
 #include "../../common/clock.h"
 #include "../../common/mem.h"
+#include "../../common/secret.h"
 #include "../fiber.h"
 #include "tls.h"
 
@@ -303,9 +304,12 @@ enum code conn_put(struct conn *c, const void *p, size_t n, struct err *err)
 	return rc;
 }
 
-size_t conn_unsent(const struct conn *c)
+enum code conn_scrub(struct conn *c, struct err *err)
 {
-	return c->out_n;
+	enum code rc = conn_flush(c, err);
+
+	secret_wipe(c->out, OUT_MAX);
+	return rc;
 }
 
 /* --- reading --- */

@@ -38,7 +38,8 @@ void conn_set_deadlines(int64_t connect_ms, int64_t idle_ms, int64_t rate_ms);
  * are gathered and go out with conn_flush() or when there are enough of them. */
 enum code conn_put(struct conn *conn, const void *p, size_t n, struct err *err) MS_MUST_USE;
 enum code conn_flush(struct conn *conn, struct err *err) MS_MUST_USE;
-size_t conn_unsent(const struct conn *conn);
+/* Flush, then zero the memory that gathered the bytes: they held a secret. */
+enum code conn_scrub(struct conn *conn, struct err *err) MS_MUST_USE;
 
 /* What has arrived and was not consumed yet. Valid until the next call. */
 struct span conn_input(const struct conn *conn);
