@@ -87,7 +87,7 @@ static void unplaced(struct reader *r, int folder, enum side s, const struct ep_
 	struct base_solo *o = idmap_get(&r->solos, solo_number(p->plan.folders[folder].base->row, s), item->id);
 	struct plan_new *n;
 
-	if (o == NULL) {
+	if (o == NULL || o->id.n == 0) {
 		n = plan_add_new(&p->plan, folder, s, item->id);
 	} else {
 		if (r->solo_done[o - p->solos])
@@ -259,7 +259,7 @@ static enum code unreadable(struct pass *p, int folder, enum side s, const struc
 	log_warning("folder %.*s on the %s side could not be read: %s", SPAN_ARG(f->ep[s]->path), side_name(s),
 		    c->text != NULL ? c->text : code_text(c->code));
 	f->dirty[SIDE_LEFT] = f->dirty[SIDE_RIGHT] = true;
-	f->user = f;             /* nothing is done in this folder in this pass */
+	f->blocked = true;
 	p->result->quarantined++;
 	return E_OK;
 }

@@ -26,7 +26,7 @@ struct plan_folder {
 	bool dirty[SIDES];                   /* that side's cursor must not advance: work is left */
 	struct span mark[SIDES], cursor[SIDES]; /* to be committed at the end; SPAN_NONE = keep */
 	bool read[SIDES];                    /* changes of that side were read in this pass */
-	void *user;
+	bool blocked;                        /* could not be read or made: nothing is done in it */
 };
 
 struct plan_place {
@@ -37,6 +37,8 @@ struct plan_place {
 	bool seen[SIDES];                    /* now[] was read from that side; else base.flags holds */
 	struct flagset now[SIDES];
 	bool adopted;                        /* made by this plan: the base has no row yet */
+	unsigned writes;                     /* flag writes that are under way */
+	bool failed;                         /* one of them failed: the agreed flags stay as they were */
 	bool done;                           /* an op decides over it already */
 };
 

@@ -1,0 +1,57 @@
+/* apply_private.h - shared by apply.c (rounds), apply_ops.c (building) and record.c (recording). */
+#ifndef MS_APPLY_PRIVATE_H
+#define MS_APPLY_PRIVATE_H
+
+#include "pass_private.h"
+
+#include "../../common/fail.h"
+
+/* Some creates of one direction, with their bodies. */
+struct window {
+	struct arena *arena;
+	size_t n;
+	struct plan_op **ops;
+	struct ep_fetch *fetch;
+	struct base_solo **solos;    /* the intent of each, NULL where none was made */
+	struct ep_req req;
+};
+
+/* What goes to one side. */
+struct stream {
+	struct plan_op **creates, **small;
+	size_t n_creates, at, n_small, small_at;
+	struct window *now, *next;
+	uint64_t fetched_items, fetched_bytes;
+	struct ep_op *ops;           /* of this round */
+	struct plan_op **plan_ops;   /* the plan's op of each */
+	size_t *index;               /* creates: position in `now` */
+	size_t n_ops;
+};
+
+struct apply {
+	struct pass *p;
+	struct arena *arena;         /* of the round */
+	struct stream stream[SIDES]; /* by the side that is written */
+	unsigned rounds;
+	enum code failure;           /* a refusal that concerns the whole side (quota ...) */
+	char failure_text[256];
+};
+
+/* apply_ops.c: fill the endpoint's op; false: nothing to write (already decided or impossible). */
+bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out);
+bool apply_create_op(struct apply *a, struct window *w, size_t i, struct ep_op *out);
+/* Archived copies are parked before they are moved, so that an interruption does not copy them back. */
+enum code apply_park_intents(struct apply *a, enum side side, struct err *err) MS_MUST_USE;
+/* The cursors that brought this op must not advance. */
+void apply_dirty(struct apply *a, const struct plan_op *op);
+
+/* record.c */
+/* Everything that needs no write: adoptions, anchors, settled flags, held batches. Commits. */
+enum code record_decisions(struct apply *a, struct err *err) MS_MUST_USE;
+enum code record_intents(struct apply *a, struct window *w, struct err *err) MS_MUST_USE;
+enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done, struct err *err) MS_MUST_USE;
+enum code record_small(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err) MS_MUST_USE;
+/* The folder row that items archived on a side are in, 0 if it is not paired. */
+int apply_archive_folder(const struct apply *a, enum side side);
+
+#endif

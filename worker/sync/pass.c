@@ -1,0 +1,352 @@
+/* pass.c - one pass, from open to record, in order. */
+#include "pass_private.h"
+
+#include "../../common/clock.h"
+#include "../../common/log.h"
+#include "../../common/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum code pass_both(struct pass *p, enum ep_verb verb, struct arena *arena, void *items[SIDES],
+		    const size_t n[SIDES], struct err *err)
+{
+	struct ep_req req[SIDES] = { 0 };
+	enum code rc = E_OK;
+
+	for (int s = 0; s < SIDES; s++) {
+		req[s] = (struct ep_req){ .verb = verb, .arena = arena, .items = items[s], .n = n[s] };
+		if (n[s] > 0)
+			ep_ask(p->ep[s], &req[s]);
+	}
+	for (int s = 0; s < SIDES; s++) {
+		if (n[s] == 0)
+			continue;
+		enum code one = ep_collect(&req[s], rc == E_OK ? err : NULL);
+		rc = rc == E_OK ? one : rc;
+	}
+	return rc;
+}
+
+bool pass_is_writable(const struct pass *p, int folder)
+{
+	const struct plan_folder *f = &p->plan.folders[folder];
+
+	return f->ep[SIDE_LEFT] != NULL && f->ep[SIDE_RIGHT] != NULL;
+}
+
+/* --- callbacks of the endpoints --- */
+
+struct side_ctx {
+	struct pass *pass;
+	enum side side;
+};
+
+static enum code give_secret(void *ctx, const char *purpose, struct secret **secret_r, struct err *err)
+{
+	struct side_ctx *c = ctx;
+	const struct pass_env *env = c->pass->env;
+
+	return env->secret(env->ctx, c->side, purpose, secret_r, err);
+}
+
+static const char *kv_key(enum side side, const char *key, struct arena *arena)
+{
+	return arena_printf(arena, "kv.%s.%s", side_name(side), key);
+}
+
+static enum code kv_get(void *ctx, const char *key, struct arena *arena, struct span *value_r, struct err *err)
+{
+	struct side_ctx *c = ctx;
+
+	return base_meta_get(c->pass->base, kv_key(c->side, key, arena), arena, value_r, err);
+}
+
+static enum code kv_put(void *ctx, const char *key, struct span value, struct err *err)
+{
+	struct side_ctx *c = ctx;
+	enum code rc = base_meta_put(c->pass->base, kv_key(c->side, key, c->pass->arena), value, err);
+
+	return rc == E_OK ? base_commit(c->pass->base, err) : rc;
+}
+
+/* --- open --- */
+
+static enum code make_endpoints(struct pass *p, struct side_ctx ctx[SIDES], struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (int s = 0; rc == E_OK && s < SIDES; s++) {
+		const struct conf_mailbox *m = &p->env->pairing->mailbox[s];
+		struct ep_env env = { .conf = m->endpoint, .mailbox = m, .ca_pem = p->env->ca_pem[s],
+				      .spool_dir = p->spool_dir, .ctx = &ctx[s], .secret = give_secret,
+				      .kv_get = kv_get, .kv_put = kv_put };
+
+		ctx[s] = (struct side_ctx){ p, (enum side)s };
+		rc = ep_new(&env, (enum side)s, &p->ep[s], err);
+		if (rc != E_OK)
+			err->side = (int8_t)s;
+	}
+	return rc;
+}
+
+/* Both logons are under way before either is awaited. */
+static enum code open_both(struct pass *p, struct err *err)
+{
+	struct ep_req req[SIDES];
+	enum code rc = E_OK;
+
+	for (int s = 0; s < SIDES; s++) {
+		req[s] = (struct ep_req){ .verb = EP_V_OPEN, .arena = p->arena };
+		ep_ask(p->ep[s], &req[s]);
+	}
+	for (int s = 0; s < SIDES; s++) {
+		struct err one = ERR_INIT;
+		enum code code = ep_collect(&req[s], &one);
+
+		p->result->logged_on[s] = code == E_OK;
+		p->result->logon_refused[s] = code == E_LOGON_FAILED;
+		if (p->env->logon != NULL)
+			p->env->logon(p->env->ctx, (enum side)s, code);
+		if (code == E_OK)
+			continue;
+		err_prefix(&one, "%s", p->env->pairing->mailbox[s].endpoint->name);
+		/* a refused logon outranks whatever the other side suffers from */
+		if (rc == E_OK || (rc != E_LOGON_FAILED && code == E_LOGON_FAILED)) {
+			*err = one;
+			err->code = rc = code;
+			err->side = (int8_t)s;
+		}
+	}
+	return rc;
+}
+
+/* The store behind a mailbox must be the one that was synchronised. */
+static enum code check_identity(struct pass *p, struct err *err)
+{
+	static const char *const keys[SIDES] = { "identity.left", "identity.right" };
+	enum code rc = E_OK;
+
+	for (int s = 0; rc == E_OK && s < SIDES; s++) {
+		struct span known, now = p->ep[s]->identity;
+
+		rc = base_meta_get(p->base, keys[s], p->arena, &known, err);
+		if (rc != E_OK || now.n == 0)
+			continue;
+		if (known.n > 0 && !span_eq(known, now))
+			return err_set(err, E_STORE_CHANGED, "%s: the store behind %s is not the one that was "
+				       "synchronised before", p->env->pairing->mailbox[s].endpoint->name,
+				       p->env->pairing->mailbox[s].smtp_name);
+		if (known.n == 0)
+			rc = base_meta_put(p->base, keys[s], now, err);
+	}
+	return rc == E_OK ? base_commit(p->base, err) : rc;
+}
+
+/* --- the steps between reading and writing --- */
+
+/* A folder that is gone on one side but has news or changes on the other comes back. */
+static enum code revive_folders(struct pass *p, struct err *err)
+{
+	struct folder_step *steps = arena_calloc(p->arena, p->plan.n_folders + 1, sizeof(*steps));
+	size_t n = 0;
+	bool *wanted = arena_calloc(p->arena, p->plan.n_folders + 1, sizeof(*wanted));
+
+	for (size_t i = 0; i < p->plan.n_news; i++) {
+		const struct plan_new *x = p->plan.news[i];
+
+		if (!x->passive && !x->skip && !x->taken && x->id.n > 0)
+			wanted[x->folder] = true;
+	}
+	for (size_t i = 0; i < p->plan.n_places; i++) {
+		const struct plan_place *pp = p->plan.places[i];
+
+		for (int s = 0; s < SIDES; s++) {
+			if (pp->gone[side_other((enum side)s)] && !pp->gone[s] && pp->seen[s] &&
+			    !flagset_eq(pp->now[s], pp->base.flags))
+				wanted[pp->folder] = true;
+		}
+	}
+	for (size_t i = 0; i < p->plan.n_folders; i++) {
+		struct plan_folder *f = &p->plan.folders[i];
+
+		for (int s = 0; s < SIDES && wanted[i] && !f->blocked; s++) {
+			if (f->ep[s] == NULL && f->base->side[s].id.n > 0)
+				steps[n++] = (struct folder_step){ .kind = FOLDER_CREATE, .side = (enum side)s, .folder = (int)i,
+								   .path = f->base->side[s].path,
+								   .why = "removed there but changed here" };
+		}
+	}
+	return n == 0 || p->env->mode != PASS_SYNC ? E_OK : pass_create_folders(p, steps, n, err);
+}
+
+/* What cannot be worked on in this pass is left as it is. */
+static void leave_blocked(struct pass *p)
+{
+	for (size_t i = 0; i < p->plan.n_folders; i++) {
+		struct plan_folder *f = &p->plan.folders[i];
+
+		for (int s = 0; s < SIDES; s++) {
+			if (f->ep[s] == NULL && f->base->side[s].id.n == 0 && p->env->mode == PASS_SYNC)
+				f->blocked = true;
+		}
+		if (f->blocked)
+			f->dirty[SIDE_LEFT] = f->dirty[SIDE_RIGHT] = true;
+	}
+	for (size_t i = 0; i < p->plan.n_news; i++)
+		p->plan.news[i]->skip |= p->plan.folders[p->plan.news[i]->folder].blocked;
+	for (size_t i = 0; i < p->plan.n_places; i++)
+		p->plan.places[i]->done |= p->plan.folders[p->plan.places[i]->folder].blocked;
+}
+
+static bool side_empty(const struct ep_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->folders[i].selectable && list->folders[i].count != 0)
+			return false;
+	}
+	return true;
+}
+
+static enum code guard(struct pass *p, struct err *err)
+{
+	struct guard_input in = { .limits = &p->env->pairing->guard, .first_done = p->first_done,
+				  .empty = { side_empty(&p->list[SIDE_LEFT]), side_empty(&p->list[SIDE_RIGHT]) } };
+	struct guard_result r;
+	enum code rc = E_OK;
+
+	if (guard_needs_counts(&p->plan, in.limits) || in.empty[SIDE_LEFT] || in.empty[SIDE_RIGHT]) {
+		rc = base_place_count(p->base, 0, &in.total_places, err);
+		for (size_t i = 0; rc == E_OK && i < p->plan.n_folders; i++) {
+			if (p->plan.folders[i].base->row != 0)
+				rc = base_place_count(p->base, p->plan.folders[i].base->row, &p->plan.folders[i].places, err);
+		}
+	}
+	if (rc != E_OK)
+		return rc;
+	guard_apply(&p->plan, &in, &r);
+	if (r.why[0] != '\0')
+		log_warning("%s", r.why);
+	return E_OK;
+}
+
+static enum code read_and_plan(struct pass *p, struct err *err)
+{
+	enum code rc = pass_folders(p, err);
+
+	if (rc == E_OK)
+		rc = pass_changes(p, err);
+	if (rc == E_OK)
+		rc = revive_folders(p, err);
+	if (rc != E_OK)
+		return rc;
+	leave_blocked(p);
+	rc = pass_identify(p, err);
+	if (rc != E_OK)
+		return rc;
+	plan_items(&p->plan);
+	return guard(p, err);
+}
+
+static enum code count_solos(struct pass *p, struct err *err)
+{
+	uint64_t n[SOLO_STATES];
+	enum code rc = base_solo_counts(p->base, n, err);
+
+	if (rc != E_OK)
+		return rc;
+	p->result->quarantined += n[SOLO_QUARANTINED];
+	p->result->held = n[SOLO_HELD_DELETE] + n[SOLO_HELD_CREATE];
+	return base_place_count(p->base, 0, &p->result->done, err);
+}
+
+static enum code sync_pass(struct pass *p, struct err *err)
+{
+	enum code rc = read_and_plan(p, err);
+
+	if (rc == E_OK)
+		rc = pass_apply(p, err);
+	bool yielded = rc == E_YIELDED;
+	if (rc == E_OK)
+		rc = pass_remove_folders(p, err);
+	if (rc == E_OK || yielded) {
+		enum code stored = pass_commit_cursors(p, err);
+
+		rc = stored != E_OK ? stored : rc;
+	}
+	if (rc == E_OK && !p->first_done) {
+		rc = base_meta_put(p->base, "first_done", SPAN_LIT("1"), err);
+		if (rc == E_OK)
+			rc = base_commit(p->base, err);
+		p->first_done = rc == E_OK;
+	}
+	if (rc != E_OK && rc != E_YIELDED)
+		return rc;
+	enum code counted = count_solos(p, err);
+	if (counted != E_OK)
+		return counted;
+	if (rc == E_OK && p->result->held > 0)
+		return err_set(err, E_HELD, "%llu changes are held back", (unsigned long long)p->result->held);
+	return rc;
+}
+
+static enum code run(struct pass *p, struct err *err)
+{
+	struct side_ctx ctx[SIDES];
+	struct span done;
+	char *pairing = mem_printf("%s %s\n%s %s", p->env->pairing->mailbox[SIDE_LEFT].endpoint->name,
+				   p->env->pairing->mailbox[SIDE_LEFT].smtp_name,
+				   p->env->pairing->mailbox[SIDE_RIGHT].endpoint->name,
+				   p->env->pairing->mailbox[SIDE_RIGHT].smtp_name);
+	enum code rc = base_open(p->env->state_dir, pairing, p->env->generation, &p->base, &p->rebuilt, err);
+
+	mem_free(pairing);
+	if (rc == E_OK)
+		rc = base_journal_begin(p->base, err);
+	if (rc == E_OK)
+		rc = base_meta_get(p->base, "first_done", p->arena, &done, err);
+	if (rc == E_OK) {
+		p->first_done = done.n > 0;
+		rc = make_endpoints(p, ctx, err);
+	}
+	if (rc == E_OK)
+		rc = open_both(p, err);
+	if (rc == E_OK)
+		rc = check_identity(p, err);
+	if (rc == E_OK && p->env->mode == PASS_VERIFY)
+		rc = pass_verify(p, err);
+	else if (rc == E_OK && p->env->mode == PASS_PLAN)
+		rc = read_and_plan(p, err);
+	else if (rc == E_OK)
+		rc = sync_pass(p, err);
+	if (rc == E_OK && p->env->mode == PASS_PLAN)
+		rc = pass_report_plan(p, err);
+	/* endpoints close while the base is still open: they may store small things */
+	for (int s = 0; s < SIDES; s++)
+		ep_free(&p->ep[s]);
+	return rc;
+}
+
+void pass_run(const struct pass_env *env, struct pass_result *result)
+{
+	struct pass p = { .env = env, .result = result, .spool_dir = -1 };
+
+	*result = (struct pass_result){ .err = ERR_INIT, .verdict = 2 };
+	p.arena = arena_new(PASS_ARENA);
+	p.plan.arena = p.arena;
+	p.spool_dir = open(env->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p.spool_dir < 0)
+		result->code = err_errno(&result->err, E_IO, "%s", env->state_dir);
+	else
+		result->code = run(&p, &result->err);
+	result->first_done = p.first_done;
+	if (result->code != E_OK && result->code != E_THROTTLED)
+		result->err.wait_ms = 0;
+	result->wait_ms = result->err.wait_ms;
+	base_close(&p.base);
+	if (p.spool_dir >= 0)
+		close(p.spool_dir);
+	arena_free(&p.arena);
+}

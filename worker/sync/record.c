@@ -1,0 +1,353 @@
+/* record.c - what the base learns: decisions that need no write, intents, and the results of writes. */
+#include "apply_private.h"
+
+#include "../../common/clock.h"
+#include "../../common/log.h"
+
+#define RETRY_MAX_S ((int64_t)24 * 3600)
+
+static struct span folder_path(const struct apply *a, int folder, enum side side)
+{
+	const struct ep_folder *f = folder >= 0 ? a->p->plan.folders[folder].ep[side] : NULL;
+
+	return f != NULL ? f->path : SPAN_NONE;
+}
+
+static enum code journal(struct apply *a, const struct plan_op *op, const char *what, int64_t item,
+			 struct span old_id, int to, struct span new_id, struct err *err)
+{
+	struct base_journal j = { .op = what, .why = op->why, .side = op->side, .item = item,
+				  .old_folder = folder_path(a, op->folder, op->side), .old_id = old_id,
+				  .new_folder = folder_path(a, to, op->side), .new_id = new_id };
+
+	return base_journal_add(a->p->base, &j, err);
+}
+
+/* --- decisions --- */
+
+static enum code drop_solo(struct apply *a, const struct plan_new *n, struct err *err)
+{
+	return n->solo != NULL && n->solo->row != 0 ? base_solo_delete(a->p->base, n->solo->row, err) : E_OK;
+}
+
+static enum code adopt(struct apply *a, struct plan_op *op, struct err *err)
+{
+	struct base_place *b = &op->place->base;
+	enum code rc = drop_solo(a, op->news[SIDE_LEFT], err);
+
+	if (rc == E_OK)
+		rc = drop_solo(a, op->news[SIDE_RIGHT], err);
+	b->folder = a->p->plan.folders[op->folder].base->row;
+	if (rc == E_OK)
+		rc = base_place_insert(a->p->base, b, err);
+	a->p->result->adopted++;
+	return rc;
+}
+
+static enum code settle(struct apply *a, struct plan_place *pp, struct flagset after, struct err *err)
+{
+	pp->base.flags = after;
+	return base_place_update(a->p->base, &pp->base, err);
+}
+
+static enum code hold_delete(struct apply *a, struct plan_op *op, struct err *err)
+{
+	const struct base_place *b = &op->place->base;
+	struct base_solo o = { .folder = b->folder, .side = op->side, .id = b->id[op->side],
+			       .state = SOLO_HELD_DELETE, .key = b->key, .has_key = true, .size = b->size,
+			       .flags = b->flags, .code = E_HELD, .text = op->why };
+	enum code rc = base_place_delete(a->p->base, b, err);
+
+	return rc == E_OK ? base_solo_save(a->p->base, &o, err) : rc;
+}
+
+static struct base_solo *solo_of(struct apply *a, const struct plan_new *n, struct arena *arena)
+{
+	struct base_solo *o = arena_alloc(arena, sizeof(*o));
+
+	if (n->solo != NULL)
+		*o = *n->solo;
+	o->folder = a->p->plan.folders[n->folder].base->row;
+	o->side = n->side;
+	o->id = n->id;
+	if (n->has_key) {
+		o->key = n->key;
+		o->has_key = true;
+		o->size = n->size;
+	}
+	o->flags = n->now;
+	return o;
+}
+
+static enum code hold_create(struct apply *a, struct plan_op *op, struct err *err)
+{
+	struct base_solo *o = solo_of(a, op->news[side_other(op->side)], a->arena);
+
+	o->state = SOLO_HELD_CREATE;
+	o->code = E_HELD;
+	o->text = op->why;
+	return base_solo_save(a->p->base, o, err);
+}
+
+static enum code park(struct apply *a, struct plan_op *op, struct err *err)
+{
+	op->solo->id = op->news[op->side]->id;
+	return base_solo_save(a->p->base, op->solo, err);
+}
+
+static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
+{
+	switch (op->kind) {
+	case PO_FORGET:
+		return base_place_delete(a->p->base, &op->place->base, err);
+	case PO_ANCHOR: {
+		enum code rc = drop_solo(a, op->news[op->side], err);
+
+		return rc == E_OK ? base_place_update(a->p->base, &op->place->base, err) : rc;
+	}
+	case PO_ADOPT:
+		return adopt(a, op, err);
+	case PO_SETTLE:
+		return settle(a, op->place, op->after, err);
+	case PO_PARK:
+		return park(a, op, err);
+	case PO_DELETE:
+		return op->held ? hold_delete(a, op, err) : E_OK;
+	case PO_CREATE:
+		return op->held ? hold_create(a, op, err) : E_OK;
+	case PO_FLAGS:
+	case PO_MOVE:
+	case PO_KINDS:
+		break;
+	}
+	return E_OK;
+}
+
+enum code record_decisions(struct apply *a, struct err *err)
+{
+	struct plan *plan = &a->p->plan;
+	enum code rc = E_OK;
+
+	/* forgotten rows first: their ids may stand again in adopted or anchored ones */
+	for (size_t i = 0; rc == E_OK && i < plan->n_ops; i++) {
+		if (plan->ops[i].kind == PO_FORGET)
+			rc = decide(a, &plan->ops[i], err);
+	}
+	for (size_t i = 0; rc == E_OK && i < plan->n_ops; i++) {
+		if (plan->ops[i].kind != PO_FORGET)
+			rc = decide(a, &plan->ops[i], err);
+	}
+	return rc == E_OK ? base_commit(a->p->base, err) : rc;
+}
+
+/* --- creates --- */
+
+static enum code quarantine(struct apply *a, struct base_solo *o, enum code code, const char *text, struct err *err)
+{
+	int64_t wait_s = a->p->env->conf->item_retry_ms / 1000;
+
+	for (int64_t i = 0; i < o->attempts && wait_s < RETRY_MAX_S; i++)
+		wait_s *= 2;
+	if (wait_s > RETRY_MAX_S)
+		wait_s = RETRY_MAX_S;
+	o->state = SOLO_QUARANTINED;
+	o->attempts++;
+	o->next_s = clock_wall_s() + wait_s;
+	o->code = code;
+	o->text = text != NULL ? text : code_text(code);
+	log_warning("one item is left out on the %s side: %s", side_name(side_other(o->side)), o->text);
+	return base_solo_save(a->p->base, o, err);
+}
+
+/* What is known before asking the target: empty and oversized items are not even tried. */
+static enum code precheck(const struct apply *a, const struct plan_op *op, const struct ep_fetch *f,
+			  const char **text_r)
+{
+	uint64_t max = a->p->ep[op->side]->caps.max_item_bytes;
+
+	*text_r = NULL;
+	if (body_size(f->body) == 0) {
+		*text_r = "the message is empty";
+		return E_ITEM_BAD;
+	}
+	if (max > 0 && body_size(f->body) > max) {
+		*text_r = "the message is larger than the other side accepts";
+		return E_ITEM_TOO_BIG;
+	}
+	return E_OK;
+}
+
+static enum code forget_revived(struct apply *a, const struct plan_op *op, struct err *err)
+{
+	return op->place != NULL ? base_place_delete(a->p->base, &op->place->base, err) : E_OK;
+}
+
+static enum code intent(struct apply *a, struct window *w, size_t i, struct err *err)
+{
+	struct plan_op *op = w->ops[i];
+	struct plan_new *n = op->news[side_other(op->side)];
+	struct ep_fetch *f = &w->fetch[i];
+	const char *text;
+
+	if (f->code == E_ITEM_GONE || (f->code == E_OK && f->body == NULL)) {
+		a->p->plan.folders[op->folder].dirty[n->side] = true;   /* the next pass sees it gone */
+		return E_OK;
+	}
+	if (f->code != E_OK && code_scope(f->code) != SCOPE_ITEM) {
+		a->p->plan.folders[op->folder].dirty[n->side] = true;
+		return E_OK;
+	}
+	struct base_solo *o = solo_of(a, n, w->arena);
+	w->solos[i] = o;
+	enum code rc = forget_revived(a, op, err);
+	if (rc != E_OK)
+		return rc;
+	if (f->code != E_OK)
+		return quarantine(a, o, f->code, f->text, err);
+	o->key = mailkey_of(body_header(f->body));
+	o->has_key = true;
+	o->size = body_size(f->body);
+	o->flags = (struct flagset){ f->flags, f->keywords };
+	enum code bad = precheck(a, op, f, &text);
+	if (bad != E_OK)
+		return quarantine(a, o, bad, text, err);
+	o->state = SOLO_INTENT;
+	o->code = E_OK;
+	o->text = NULL;
+	return base_solo_save(a->p->base, o, err);
+}
+
+enum code record_intents(struct apply *a, struct window *w, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = 0; rc == E_OK && i < w->n; i++)
+		rc = intent(a, w, i, err);
+	return rc;
+}
+
+static void remember_failure(struct apply *a, enum code code, const char *text)
+{
+	if (a->failure != E_OK || code == E_CANCELLED)
+		return;
+	a->failure = code;
+	size_t n = text != NULL ? strlen(text) : 0;
+	if (n >= sizeof(a->failure_text))
+		n = sizeof(a->failure_text) - 1;
+	if (n > 0)
+		memcpy(a->failure_text, text, n);
+	a->failure_text[n] = '\0';
+}
+
+enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done, struct err *err)
+{
+	struct plan_op *op = w->ops[i];
+	struct plan_new *n = op->news[side_other(op->side)];
+	struct base_solo *o = w->solos[i];
+	enum code rc;
+
+	if (done->code == E_ITEM_UNCERTAIN || done->code == E_CANCELLED)
+		return E_OK;                       /* the intent stays: the next pass looks */
+	if (done->code != E_OK && code_scope(done->code) == SCOPE_ITEM)
+		return quarantine(a, o, done->code, done->text, err);
+	if (done->code != E_OK) {
+		if (code_scope(done->code) == SCOPE_FOLDER)
+			return E_OK;               /* the intent stays: the next pass knows the folder's fate */
+		remember_failure(a, done->code, done->text);
+		return E_OK;
+	}
+	a->p->result->created++;
+	a->p->done++;
+	if (done->new_id.n == 0)
+		return E_OK;                       /* it is there, the next pass finds its id by identity */
+	struct base_place b = { .folder = o->folder, .key = o->key, .size = o->size, .flags = o->flags };
+	b.id[n->side] = n->id;
+	b.id[op->side] = done->new_id;
+	b.stable_key[n->side] = w->fetch[i].key;
+	rc = base_solo_delete(a->p->base, o->row, err);
+	if (rc == E_OK)
+		rc = base_place_insert(a->p->base, &b, err);
+	if (rc == E_OK)
+		rc = journal(a, op, "create", b.item, SPAN_NONE, op->folder, done->new_id, err);
+	return rc;
+}
+
+/* --- flags, moves, deletions --- */
+
+static enum code record_flags(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
+{
+	struct plan_place *pp = op->place;
+
+	pp->writes--;
+	if (done->code != E_OK) {
+		pp->failed = true;
+		apply_dirty(a, op);
+		return E_OK;
+	}
+	a->p->result->changed++;
+	if (pp->writes > 0 || pp->failed)
+		return E_OK;
+	enum code rc = settle(a, pp, op->after, err);
+	return rc == E_OK ? journal(a, op, "flags", pp->base.item, pp->base.id[op->side], -1, SPAN_NONE, err) : rc;
+}
+
+/* The mover's new id is known; the other side's too if its server told it. */
+static enum code record_move(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
+{
+	struct plan_place *pp = op->place;
+	enum side mover = side_other(op->side);
+	struct plan_new *n = op->news[mover];
+	struct span old = pp->base.id[op->side];
+
+	if (done->code != E_OK) {
+		apply_dirty(a, op);
+		return E_OK;
+	}
+	a->p->result->moved++;
+	if (done->new_id.n == 0) {
+		struct base_solo *o = solo_of(a, n, a->arena);
+		enum code rc = base_place_delete(a->p->base, &pp->base, err);
+
+		o->state = SOLO_INTENT;
+		return rc == E_OK ? base_solo_save(a->p->base, o, err) : rc;
+	}
+	pp->base.folder = a->p->plan.folders[op->to].base->row;
+	pp->base.id[mover] = n->id;
+	pp->base.id[op->side] = done->new_id;
+	enum code rc = base_place_update(a->p->base, &pp->base, err);
+	return rc == E_OK ? journal(a, op, "move", pp->base.item, old, op->to, done->new_id, err) : rc;
+}
+
+static enum code record_delete(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
+{
+	struct base_place *b = &op->place->base;
+
+	if (done->code != E_OK && done->code != E_ITEM_GONE) {
+		apply_dirty(a, op);
+		if (op->solo != NULL)
+			return base_solo_delete(a->p->base, op->solo->row, err);
+		return E_OK;
+	}
+	a->p->result->removed++;
+	enum code rc = base_place_delete(a->p->base, b, err);
+	if (rc == E_OK && op->solo != NULL && done->new_id.n > 0) {
+		op->solo->id = done->new_id;
+		rc = base_solo_save(a->p->base, op->solo, err);
+	}
+	struct base_journal j = { .op = done->kind == EP_REMOVE ? "remove" : "trash", .why = op->why, .side = op->side,
+				  .item = b->item, .old_folder = folder_path(a, op->folder, op->side),
+				  .old_id = b->id[op->side], .new_id = done->new_id,
+				  .new_folder = done->to != NULL ? done->to->path : SPAN_NONE };
+	return rc == E_OK ? base_journal_add(a->p->base, &j, err) : rc;
+}
+
+enum code record_small(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
+{
+	if (done->code != E_OK && code_scope(done->code) != SCOPE_ITEM && code_scope(done->code) != SCOPE_FOLDER)
+		remember_failure(a, done->code, done->text);
+	if (op->kind == PO_FLAGS)
+		return record_flags(a, op, done, err);
+	if (op->kind == PO_MOVE)
+		return record_move(a, op, done, err);
+	return record_delete(a, op, done, err);
+}
