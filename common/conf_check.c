@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 static int line_of(const struct xml_node *node, const char *name)
 {
@@ -35,11 +36,14 @@ static bool is_loopback(const char *server)
 static enum code read_ca(struct conf_loader *l, int line, struct conf_endpoint *e)
 {
 	struct err why = ERR_INIT;
+	struct stat st;
 	struct buf b;
 
+	if (stat(e->ca_file, &st) == 0 && !S_ISREG(st.st_mode))
+		return conf_fail(l, line, "CAFile: %.200s is not a regular file", e->ca_file);
 	buf_init(&b, CONF_CA_MAX + 1);
 	enum code rc = io_read_file(e->ca_file, &b, &why);
-	if (rc == E_OK && b.n > CONF_CA_MAX) {
+	if (b.n > CONF_CA_MAX) {
 		rc = conf_fail(l, line, "CAFile: %.200s is larger than %zu KiB; put only your own CA into it, or leave "
 			       "CAFile out to trust the system's store", e->ca_file, CONF_CA_MAX / 1024);
 	} else if (rc != E_OK) {

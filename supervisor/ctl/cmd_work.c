@@ -1,6 +1,8 @@
 /* cmd_work.c - sync and reload: they need a running supervisor. */
 #include "link.h"
 
+#include "table.h"
+
 static int ask(struct ctl *ctl, const char *cmd, const char *good)
 {
 	struct link_request request = { .cmd = cmd, .who = LINK_SERVICE, .failed = EXIT_FAILED, .wait_s = 120 };
@@ -10,9 +12,12 @@ static int ask(struct ctl *ctl, const char *cmd, const char *good)
 	int rc = link_ask(ctl, &request, &answer);
 	struct span text = span_trim(buf_span(&answer)), line;
 	while (text.n > 0 && span_next(&text, '\n', &line)) {
-		char shown[1024];
+		struct buf shown;
 
-		fprintf(ctl->out, "%s\n", log_escape(line.p, line.n, shown, sizeof(shown)));
+		buf_init(&shown, 64 * 1024);
+		terminal_add(&shown, line.p, line.n);
+		fprintf(ctl->out, "%s\n", buf_str(&shown));
+		buf_free(&shown);
 	}
 	if (rc == EXIT_OK && answer.n == 0)
 		fprintf(ctl->out, "%s\n", good);

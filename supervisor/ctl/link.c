@@ -1,6 +1,8 @@
 /* link.c - the control socket, or mailshadowd started for one request. */
 #include "link.h"
 
+#include "table.h"
+
 #include "../../common/mem.h"
 
 #include <errno.h>
@@ -159,11 +161,12 @@ static int send_request(struct link *k, const char *request)
 
 static void show_error(struct ctl *ctl, const char *text)
 {
-	size_t size = strlen(text) * 4 + 8;
-	char *escaped = mem_alloc(size);
+	struct buf b;
 
-	ctl_error(ctl, "%s", log_escape(text, strlen(text), escaped, size));
-	mem_free(escaped);
+	buf_init(&b, 64 * 1024);
+	terminal_add(&b, text, strlen(text));
+	ctl_error(ctl, "%s", buf_str(&b));
+	buf_free(&b);
 }
 
 static void take_part(struct link *k, json_t *part)

@@ -1,7 +1,6 @@
 /* table.c - tables and JSON values for a terminal. */
 #include "table.h"
 
-#include "../../common/log.h"
 #include "../../common/mem.h"
 
 #include <stdlib.h>
@@ -11,18 +10,38 @@ struct table {
 	char **cells;            /* the heads first */
 };
 
+void terminal_add(struct buf *out, const char *p, size_t n)
+{
+	const unsigned char *b = (const unsigned char *)p;
+
+	for (size_t i = 0; i < n; i++) {
+		if (b[i] < 0x20 || b[i] == 0x7f)
+			buf_printf(out, "\\x%02x", b[i]);
+		else if (b[i] == 0xc2 && i + 1 < n && b[i + 1] < 0xa0)
+			buf_printf(out, "\\x%02x", b[++i]);
+		else
+			buf_add_char(out, p[i]);
+	}
+}
+
+static char *terminal_text(const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, 4 * strlen(text) + 1);
+	terminal_add(&b, text, strlen(text));
+	char *shown = mem_strdup(buf_str(&b));
+	buf_free(&b);
+	return shown;
+}
+
 void table_cell(struct table *t, const char *text)
 {
-	const char *shown = text == NULL || text[0] == '\0' ? "-" : text;
-	size_t size = strlen(shown) * 4 + 8;
-
 	if (t->n == t->cap) {
 		t->cap = t->cap == 0 ? 64 : t->cap * 2;
 		t->cells = mem_realloc(t->cells, t->cap, sizeof(*t->cells));
 	}
-	t->cells[t->n] = mem_alloc(size);
-	log_escape(shown, strlen(shown), t->cells[t->n], size);
-	t->n++;
+	t->cells[t->n++] = terminal_text(text == NULL || text[0] == '\0' ? "-" : text);
 }
 
 struct table *table_new(size_t columns, const char *const *heads)
@@ -81,28 +100,13 @@ void text_of_json(struct buf *out, json_t *value)
 	if (value == NULL || json_is_null(value)) {
 		buf_add_char(out, '-');
 	} else if (json_is_string(value)) {
-		size_t n = json_string_length(value);
-		char *escaped = mem_alloc(n * 4 + 8);
-
-		buf_add_str(out, log_escape(json_string_value(value), n, escaped, n * 4 + 8));
-		mem_free(escaped);
+		terminal_add(out, json_string_value(value), json_string_length(value));
 	} else {
 		char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 
 		buf_add_str(out, text != NULL ? text : "?");
 		free(text);      /* jansson's own memory */
 	}
-}
-
-char *text_of(json_t *value)
-{
-	struct buf b;
-
-	buf_init(&b, 1024 * 1024);
-	text_of_json(&b, value);
-	char *text = mem_strdup(buf_str(&b));
-	buf_free(&b);
-	return text;
 }
 
 const char *json_text(json_t *object, const char *key)

@@ -17,10 +17,10 @@ void table_cell(struct table *t, const char *text);
 void table_show(struct table *t, FILE *out);
 void table_free(struct table **t);
 
+/* Append n bytes so that no terminal obeys them: control characters (C0, DEL, C1) as \xNN. */
+void terminal_add(struct buf *out, const char *p, size_t n);
 /* A JSON value as text for people: strings escaped, null and absent "-", others as JSON. */
 void text_of_json(struct buf *out, json_t *value);
-/* The same into a new string (mem_free). */
-char *text_of(json_t *value);
 /* Members of objects: never fail; absent is NULL, "" or 0. */
 const char *json_text(json_t *object, const char *key);
 json_int_t json_number(json_t *object, const char *key);
