@@ -1,7 +1,7 @@
 /* pipe.h - frames over the socketpair that a worker inherits from the supervisor.
  *
- * Before the jail: one BATCH (JSON: who the worker is, its pairings with their configuration and
- * directories), the CA_* of its endpoints, then GO. Afterwards: the worker asks NEED for one secret
+ * Before the jail: one BATCH (JSON: who the worker is), a PAIRING (JSON: its name, configuration
+ * and directories) for each pairing that it may be given, then GO. Afterwards: the worker asks NEED for one secret
  * of the pairing that it holds the lease of, the supervisor answers SECRET or REFUSED. The other
  * end's death is the end of file, and ends the worker. Secrets travel here and nowhere else.
  */
@@ -16,7 +16,7 @@
 #define PIPE_MAX ((size_t)8 * 1024 * 1024)   /* one frame */
 
 enum pipe_type {
-	PIPE_BATCH = 1, PIPE_CA_LEFT, PIPE_CA_RIGHT, PIPE_GO,
+	PIPE_BATCH = 1, PIPE_PAIRING, PIPE_GO,
 	PIPE_NEED,      /* u64 generation, u8 side, purpose */
 	PIPE_SECRET,    /* the secret's bytes */
 	PIPE_REFUSED,   /* u32 code_number(), sentence */

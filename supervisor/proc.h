@@ -1,0 +1,24 @@
+/* proc.h - birth and death of worker processes. Death is what waitid() says, nothing else. */
+#ifndef MS_PROC_H
+#define MS_PROC_H
+
+#include "../common/err.h"
+
+#include <sys/types.h>
+
+struct proc {
+	pid_t pid;               /* 0 = none */
+	int pidfd;               /* readable when it is dead */
+	int fd;                  /* our end of its socketpair, non-blocking */
+};
+
+/* The worker's program: next to this program, else in the directory it was installed to. */
+enum code proc_find_worker(char *path, size_t size, struct err *err) MS_MUST_USE;
+/* A clean environment, everything closed but 0 (null), 1 and 2 (log_fd), 3 (socketpair). */
+enum code proc_spawn(const char *program, int log_fd, struct proc *proc_r, struct err *err) MS_MUST_USE;
+void proc_kill(const struct proc *proc);
+/* True when it was dead and is reaped now; *status_r as a shell shows it (128 + signal). Closes
+ * the descriptors. */
+bool proc_reap(struct proc *proc, int *status_r);
+
+#endif
