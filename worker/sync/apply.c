@@ -49,8 +49,10 @@ static void sort_ops(struct apply *a)
 			continue;
 		if (op->kind == PO_CREATE)
 			st->creates[st->n_creates++] = op;
-		else if (op->kind == PO_FLAGS)
+		else if (op->kind == PO_FLAGS) {
 			st->small[st->n_small++] = op;
+			op->place->writes++;
+		}
 	}
 	/* flags before moves and deletions: they go by the id that the item still has */
 	for (size_t i = 0; i < plan->n_ops; i++) {

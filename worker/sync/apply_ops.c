@@ -55,7 +55,7 @@ static bool delete_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 	}
 	out->kind = EP_MOVE;
 	out->to = bin;
-	return bin != out->folder;    /* deleted inside the archive: it stays where it is */
+	return true;
 }
 
 bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out)
@@ -64,7 +64,6 @@ bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 	switch (op->kind) {
 	case PO_FLAGS:
 		flags_op(a, op, out);
-		op->place->writes++;
 		return true;
 	case PO_MOVE:
 		out->kind = EP_MOVE;

@@ -202,9 +202,25 @@ static enum code plan_round(struct pass *p, struct err *err)
 	return rc;
 }
 
+/* Under `archive` the archive must be there (and paired) before anything is moved into it. */
+static enum code ensure_archives(struct pass *p, bool *again_r, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (int s = 0; rc == E_OK && s < SIDES; s++) {
+		const struct ep_folder *bin;
+
+		if (p->env->pairing->deletions[s] != DELETIONS_ARCHIVE || p->folders.archive[s] != NULL)
+			continue;
+		rc = pass_bin(p, (enum side)s, &bin, err);
+		*again_r = true;
+	}
+	return rc;
+}
+
 enum code pass_folders(struct pass *p, struct err *err)
 {
-	bool again = true;
+	bool again = true, made = false;
 	enum code rc = E_OK;
 
 	for (int round = 0; rc == E_OK && again && round < ROUNDS_MAX; round++) {
@@ -213,7 +229,12 @@ enum code pass_folders(struct pass *p, struct err *err)
 			rc = plan_round(p, err);
 		if (rc != E_OK || p->env->mode != PASS_SYNC)
 			return rc;
-		rc = run_steps(p, &again, err);
+		if (!made)
+			rc = ensure_archives(p, &made, err);
+		if (rc == E_OK && made && round == 0)
+			continue;
+		if (rc == E_OK)
+			rc = run_steps(p, &again, err);
 		for (size_t i = 0; rc == E_OK && !again && i < p->plan.n_folders; i++)
 			rc = save_row(p, &p->plan.folders[i], err);
 		if (rc == E_OK)

@@ -61,6 +61,19 @@ static enum code hold_delete(struct apply *a, struct plan_op *op, struct err *er
 	return rc == E_OK ? base_solo_save(a->p->base, &o, err) : rc;
 }
 
+/* Deleted inside the archive by the other side: under `archive` this side's copy stays where it is. */
+static enum code stays_archived(struct apply *a, struct plan_op *op, struct err *err)
+{
+	const struct base_place *b = &op->place->base;
+	struct base_solo o = { .folder = b->folder, .side = op->side, .id = b->id[op->side], .state = SOLO_PARKED,
+			       .key = b->key, .has_key = true, .size = b->size, .flags = b->flags,
+			       .text = "archived because the other side deleted it" };
+	enum code rc = base_place_delete(a->p->base, b, err);
+
+	op->held = true;         /* nothing to write */
+	return rc == E_OK ? base_solo_save(a->p->base, &o, err) : rc;
+}
+
 static struct base_solo *solo_of(struct apply *a, const struct plan_new *n, struct arena *arena)
 {
 	struct base_solo *o = arena_alloc(arena, sizeof(*o));
@@ -112,7 +125,12 @@ static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
 	case PO_PARK:
 		return park(a, op, err);
 	case PO_DELETE:
-		return op->held ? hold_delete(a, op, err) : E_OK;
+		if (op->held)
+			return hold_delete(a, op, err);
+		if (a->p->env->pairing->deletions[op->side] == DELETIONS_ARCHIVE &&
+		    apply_archive_folder(a, op->side) == op->folder)
+			return stays_archived(a, op, err);
+		return E_OK;
 	case PO_CREATE:
 		return op->held ? hold_create(a, op, err) : E_OK;
 	case PO_FLAGS:

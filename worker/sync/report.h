@@ -1,0 +1,17 @@
+/* report.h - shared by report.c and verify.c: pieces of JSON documents and names of items. */
+#ifndef MS_REPORT_H
+#define MS_REPORT_H
+
+#include "pass_private.h"
+
+#include <jansson.h>
+
+/* How an item is named to people: Message-ID, else the server's id; date and size if m tells them.
+ * Never the subject. In the arena. */
+const char *report_item(struct arena *arena, struct span id, const struct ep_meta *m, bool subject);
+/* A JSON string; null for SPAN_NONE. */
+json_t *report_string(struct span s);
+/* Send before + JSON + after as one part; takes over j's reference. */
+void report_send(struct pass *p, json_t *j, const char *before, const char *after);
+
+#endif
