@@ -72,10 +72,8 @@ class ImapBox:
 
     def put(self, *messages):
         """Appends corpus messages; makes missing folders."""
-        have = set(self.folders())
         for folder in dict.fromkeys(m.folder for m in messages):
-            if folder not in have:
-                self._ok(self.m.create(self.raw(folder)))
+            self._make(folder)
         for m in messages:
             flags = "(" + " ".join(sorted(m.flags) + sorted(m.keywords)) + ")"
             self._ok(self.m.append(self.raw(m.folder), flags,
@@ -113,12 +111,18 @@ class ImapBox:
         self._ok(self.m.uid("EXPUNGE", uids))
         self.close()
 
+    def _make(self, folder):
+        if folder not in self.folders():
+            self._ok(self.m.create(self.raw(folder)))
+
     def move(self, folder, mid, target):
+        self._make(target)
         uids = self._on(folder, mid)
         self._ok(self.m.uid("MOVE", uids, self.raw(target)))
         self.close()
 
     def copy(self, folder, mid, target):
+        self._make(target)
         uids = self._on(folder, mid)
         self._ok(self.m.uid("COPY", uids, self.raw(target)))
         self.close()
@@ -145,13 +149,15 @@ class MaildirBox:
         self.root = root
 
     def ensure(self):
-        corpus.make_folder(self.root, "INBOX")
+        self.create("INBOX")
 
     def close(self):
         pass
 
     def path(self, folder):
-        return corpus.maildir_folder(self.root, folder)
+        if folder == "INBOX":
+            return self.root
+        return os.path.join(self.root, "." + ".".join(model.escape_part(p) for p in folder.split("/")))
 
     def read(self):
         return model.read_maildir(self.root)
@@ -160,7 +166,12 @@ class MaildirBox:
         return sorted(model.read_maildir(self.root))
 
     def create(self, folder):
-        corpus.make_folder(self.root, folder)
+        path = self.path(folder)
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(path, sub), exist_ok=True)
+        if path != self.root:
+            open(os.path.join(path, "maildirfolder"), "a").close()
+        return path
 
     def delete_folder(self, folder):
         shutil.rmtree(self.path(folder))
@@ -192,7 +203,7 @@ class MaildirBox:
     def put(self, *messages):
         self.ensure()
         for m in messages:
-            path = corpus.make_folder(self.root, m.folder)
+            path = self.create(m.folder)
             letters = self._letters(m.folder, sorted(m.flags) + sorted(m.keywords))
             name = "%d.M%dP%d.%s" % (m.received, next(_serial), os.getpid(), socket.gethostname())
             body = m.body.replace(b"\r\n", b"\n")

@@ -222,14 +222,18 @@ def maildir_files(path):
     return out
 
 
+# How `local` writes what Maildir++ cannot hold in a name; see doc/ on the endpoint type.
+_ESCAPE = re.compile(r"%(?=2E|2F|25|[89A-F][0-9A-F])")
+
+
+def escape_part(text):
+    return mutf7.encode(_ESCAPE.sub("%25", text).replace(".", "%2E"))
+
+
 def unescape(name):
-    """A directory name below Mail/ -> folder name; see `local` in the project's documentation."""
-    parts = name[1:].split(".")
-    return "/".join(_unescape_part(p) for p in parts)
-
-
-def _unescape_part(text):
-    return mutf7.decode(text)
+    """A directory name below Mail/ -> folder name, '/' between the parts."""
+    return "/".join(re.sub("%(2E|2F|25)", lambda m: chr(int(m.group(1), 16)), mutf7.decode(p))
+                    for p in name[1:].split("."))
 
 
 def read_maildir(root, name_of=unescape):

@@ -41,6 +41,13 @@ def test_mutf7(text, wire):
     assert mutf7.decode(wire) == text
 
 
+def test_names_on_disk():
+    for name in ("v1.2", "per%cent", "%2F", "a%2Eb.c", "R&D/Ä.ö", "%%25"):
+        text = "." + ".".join(model.escape_part(p) for p in name.split("/"))
+        assert model.unescape(text) == name
+    assert model.escape_part("v1.2 %2F") == "v1%2E2 %252F"
+
+
 def test_corpus_is_the_same_for_the_same_seed():
     a, b, c = (list(corpus.messages(300, s)) for s in (5, 5, 6))
     assert a == b and a != c
