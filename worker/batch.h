@@ -1,0 +1,31 @@
+/* batch.h - what the supervisor told this worker at birth: who it is, and its pairings. */
+#ifndef MS_BATCH_H
+#define MS_BATCH_H
+
+#include "../common/arena.h"
+#include "../common/err.h"
+
+#define BATCH_PAIRINGS_MAX 64
+
+struct batch_pairing {
+	const char *name;
+	const char *state_dir;
+	const char *conf;             /* for conf_pairing_decode() */
+};
+
+struct batch {
+	struct arena *arena;
+	const char *bus, *id, *level;
+	uint32_t slot, incarnation;
+	struct batch_pairing pairings[BATCH_PAIRINGS_MAX];
+	size_t n;
+	const char *writable[BATCH_PAIRINGS_MAX * 3];  /* state directories and local mailboxes */
+	size_t n_writable;
+};
+
+/* Read everything up to GO. Directories of local mailboxes that no state knows yet are made, because
+ * nothing beside them can be made once the worker is jailed. */
+enum code batch_read(struct batch *batch, struct err *err) MS_MUST_USE;
+const struct batch_pairing *batch_find(const struct batch *batch, struct span name);  /* NULL: none */
+
+#endif
