@@ -1,4 +1,4 @@
-/* folder.c - one open folder: index of the items, and the mark.
+/* folder.c - one open folder: its directories and the index of its items.
  *
  * 1. new/ is read before cur/: a file that is moved meanwhile is seen once or twice, never not at all.
  * 2. A scan is complete only if the times of both directories stood still during it and were old
@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +21,6 @@
 #define SCANS_MAX 6
 #define TICK_MS 20              /* more than one tick of the kernel's coarse clock */
 #define TICK_COARSE_MS 1010     /* on a file system that keeps whole seconds */
-#define MARK_AGE_MS 1000
 #define TMP_AGE_S (36 * 3600)
 
 static bool same_dir(const struct stat *a, const struct stat *b)
@@ -32,17 +30,9 @@ static bool same_dir(const struct stat *a, const struct stat *b)
 	       memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
 }
 
-static int64_t stamp_ms(const struct stat *st)
-{
-	int64_t m = st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-	int64_t c = st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
-
-	return m > c ? m : c;
-}
-
 static int64_t newest_ms(const struct folder_look *look)
 {
-	int64_t cur = stamp_ms(&look->cur), new = stamp_ms(&look->new);
+	int64_t cur = folder_stamp_ms(&look->cur), new = folder_stamp_ms(&look->new);
 
 	return cur > new ? cur : new;
 }
@@ -307,8 +297,7 @@ static void seen(struct folder *f, struct span file, bool in_new)
 	item->gone = item->twice = false;
 }
 
-/* Is the entry a message file? E_FOLDER_REFUSED if that cannot be found out. */
-static enum code is_message(int dir_fd, const struct dirent *e, bool *yes_r, struct err *err)
+enum code folder_is_message(int dir_fd, const struct dirent *e, bool *yes_r, struct err *err)
 {
 	struct stat st;
 
@@ -337,7 +326,7 @@ static enum code scan_dir(struct folder *f, int dir_fd, bool in_new, struct err 
 		return rc;
 	}
 	while (rc == E_OK && (errno = 0, e = readdir(dir)) != NULL) {
-		rc = is_message(dir_fd, e, &yes, err);
+		rc = folder_is_message(dir_fd, e, &yes, err);
 		if (rc == E_OK && yes)
 			seen(f, span_of(e->d_name), in_new);
 		if (rc == E_OK && f->n % 4096 == 0)
@@ -463,42 +452,4 @@ enum code folder_open_item(struct folder *f, struct span id, int *fd_r, struct f
 		rc = folder_find_again(f, id, item_r, err);
 	}
 	return rc != E_OK ? rc : err_set(err, E_ITEM_CHANGED, "the message's file changes its name all the time");
-}
-
-/* --- the mark --- */
-
-static void put_stat(struct buf *b, const struct stat *st)
-{
-	buf_printf(b, "%" PRIx64 ".%" PRIx64 ".%" PRIx64 ".%" PRIx64 ".%" PRIx64 " ", (uint64_t)st->st_ino,
-		   (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
-		   (uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec);
-}
-
-enum code folder_mark(int fd, char mark[FOLDER_MARK_MAX], struct err *err)
-{
-	static const char *const names[] = { "cur", "new", KEYWORDS_FILE };
-	int64_t newest = INT64_MIN;
-	struct stat st;
-	struct buf b;
-
-	buf_init(&b, FOLDER_MARK_MAX - 1);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (fstatat(fd, names[i], &st, AT_SYMLINK_NOFOLLOW) != 0) {
-			if (errno == ENOENT && i > 0) {
-				buf_add_str(&b, "- ");
-				continue;
-			}
-			buf_free(&b);
-			return err_errno(err, errno == ENOENT ? E_FOLDER_GONE : E_FOLDER_REFUSED,
-					 "a mail folder, %s", names[i]);
-		}
-		put_stat(&b, &st);
-		newest = stamp_ms(&st) > newest ? stamp_ms(&st) : newest;
-	}
-	if (b.overflow || clock_wall_ms() - newest < MARK_AGE_MS)
-		mark[0] = '\0';
-	else
-		memcpy(mark, buf_str(&b), b.n + 1);
-	buf_free(&b);
-	return E_OK;
 }

@@ -74,9 +74,17 @@ struct folder_item *folder_added(struct folder *f, const char *file);
 void folder_renamed(struct folder *f, struct folder_item *item, const char *file);
 void folder_removed(struct folder_item *item);
 
+/* Is the entry of the directory a message file? E_FOLDER_REFUSED if that cannot be found out. */
+struct dirent;
+enum code folder_is_message(int dir_fd, const struct dirent *e, bool *yes_r, struct err *err) MS_MUST_USE;
+
+/* The later of both times, in milliseconds. */
+int64_t folder_stamp_ms(const struct stat *st);
 #define FOLDER_MARK_MAX 256
 /* The change mark of the folder `fd`: equal marks = no item came, went or changed. "" while the
  * newest change is less than a second old, because time stamps are too coarse to tell a later one. */
 enum code folder_mark(int fd, char mark[FOLDER_MARK_MAX], struct err *err) MS_MUST_USE;
+/* Does the folder `fd` hold no message at all? Looks at no more than it has to; false in any doubt. */
+bool folder_is_empty(int fd);
 
 #endif

@@ -164,7 +164,8 @@ static enum code fill_entry(struct arena *arena, int fd, struct entry *e, struct
 	e->folder.selectable = true;
 	e->folder.keywords = true;
 	e->folder.flags = EP_FLAGS_ALL;
-	e->folder.count = UINT64_MAX;
+	/* counting would read the directory: whether there is anything is all that a pass has to know */
+	e->folder.count = folder_is_empty(fd) ? 0 : UINT64_MAX;
 	e->ino = inode_of(fd);
 	if (span_eq_str(e->folder.name, ".")) {
 		e->folder.role = EP_ROLE_INBOX;

@@ -7,10 +7,10 @@
  *   Mail/mailshadow-{new,removed}-*   a folder under construction or being taken apart
  *
  * local_endpoint.c  the table, open and close        folder.c    one folder: index, scan, mark
- * list.c            the folders and their ids        maildir.c   file names
- * read.c            changes, describe, fetch         names.c     folder names
- * apply.c create.c  what changes items               keywords.c  dovecot-keywords
- * tree.c            what changes folders
+ * list.c            the folders and their ids        mark.c      its change mark
+ * read.c            changes, describe, fetch         maildir.c   file names
+ * apply.c create.c  what changes items               names.c     folder names
+ * tree.c            what changes folders             keywords.c  dovecot-keywords
  *
  * Every effect is announced by fail_step() first. Paths are only ever one checked component below an
  * open directory, and no symbolic link is followed below Path.
