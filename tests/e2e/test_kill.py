@@ -17,13 +17,23 @@ from scenario import mid, plain
 pytestmark = pytest.mark.product
 
 
-def killed_run(pair, rng, log):
+class Pace:
+    """How long a run takes that is left alone: kills are spread over just that time."""
+
+    seconds = 0.2
+
+    def learn(self, seconds):
+        self.seconds += (min(seconds, 2) - self.seconds) * 0.3
+
+
+def killed_run(pair, rng, log, pace):
     """Starts --once and kills a worker or the supervisor in it; returns whether something was killed."""
     pair.close()
     p = subprocess.Popen([product.DAEMON, "-c", pair.config.file, "--once"], stdin=subprocess.DEVNULL,
                          stdout=log, stderr=log, env=product.environment(), start_new_session=True)
     what = rng.choice(("worker", "worker", "supervisor"))
-    end = time.monotonic() + rng.random() ** 2 * 0.35
+    begin = time.monotonic()
+    end = begin + rng.random() * pace.seconds
     killed, workers = False, []
     while time.monotonic() < end and p.poll() is None:
         workers = product.children(p.pid) or workers
@@ -45,6 +55,8 @@ def killed_run(pair, rng, log):
         os.killpg(p.pid, signal.SIGKILL)
         p.wait()
         raise AssertionError("--once hangs after the kill of a " + what) from None
+    if not killed:
+        pace.learn(time.monotonic() - begin)
     end = time.monotonic() + 10
     while any(alive(w) for w in workers):
         assert time.monotonic() < end, "a worker outlived its supervisor"
@@ -124,13 +136,13 @@ def torture(make, kind, kills, seed):
     rng = random.Random(seed)
     pair = make.pair(kind, gateway={"CrashQuarantine": "1s", "LogLevel": "info"})
     world = World(pair, rng)
-    done, rounds = 0, 0
+    done, rounds, pace = 0, 0, Pace()
     with open(os.path.join(pair.config.dir, "once.out"), "ab") as log:
         while done < kills:
             rounds += 1
             assert rounds < 6 * kills + 50, "only %d kills hit in %d rounds" % (done, rounds)
             world.disturb()
-            done += killed_run(pair, rng, log)
+            done += killed_run(pair, rng, log, pace)
             if rounds % 10 == 0:
                 world.settle()
     world.settle()
