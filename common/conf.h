@@ -21,7 +21,7 @@ enum conf_deletions { DELETIONS_TRASH, DELETIONS_ARCHIVE, DELETIONS_EXPUNGE };
 #define CONF_NAME_MAX 64
 /* Below RuntimeDirectory; conf_load() refuses a directory that makes one of them too long to bind. */
 #define CONF_CONTROL_SOCKET "control/socket"
-#define CONF_BUS_SOCKET "bus/broker"
+#define CONF_BUS_SOCKET "bus/socket"
 #define CONF_SOCKET_PATH_MAX 107
 
 /* Where a secret comes from; the secret itself is never in here. In a worker (after
@@ -98,12 +98,8 @@ struct conf {
 	int64_t heartbeat_timeout_ms; /* HeartbeatTimeout, 30 s */
 	int64_t progress_timeout_ms;  /* ProgressTimeout, 300 s */
 	int64_t dispatch_hold_ms;     /* DispatchHold: first hold after restarts in a row, 5 s */
-	int64_t dispatch_hold_max_ms; /* 300 s */
+	int64_t dispatch_hold_max_ms; /* DispatchHoldMax, 300 s */
 	int64_t crash_quarantine_ms;  /* CrashQuarantine, 1 h */
-	int64_t crash_quarantine_max_ms; /* CrashQuarantineMax: it doubles up to this, 24 h */
-	int64_t crash_window_ms;      /* CrashWindow: three crashes within it are too many, 2 h */
-	int64_t logon_trial_ms;       /* LogonTrialInterval: between trials of a refused logon, 5 min */
-	uint32_t logon_trial_after;   /* LogonTrialAfter: refusals in a row before that, 3 */
 	int64_t stop_timeout_ms;      /* StopTimeout: draining after SIGTERM, 60 s */
 	int64_t item_retry_ms;        /* ItemRetry: first retry of a quarantined item, 1 h */
 	struct conf_guard guard;      /* what pairings without a <guard> of their own have */

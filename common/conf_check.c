@@ -280,8 +280,6 @@ static enum code check_gateway(struct conf_loader *l)
 	}
 	if (c->dispatch_hold_max_ms < c->dispatch_hold_ms)
 		return conf_fail(l, line_of(gateway, "DispatchHold"), "DispatchHold is longer than DispatchHoldMax");
-	if (c->crash_quarantine_max_ms < c->crash_quarantine_ms)
-		return conf_fail(l, line_of(gateway, "CrashQuarantine"), "CrashQuarantine is longer than CrashQuarantineMax");
 	return E_OK;
 }
 

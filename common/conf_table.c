@@ -30,11 +30,7 @@ static const struct conf_setting gateway_rows[] = {
 	{ "ProgressTimeout", V_TIME, ALWAYS, C(progress_timeout_ms), 100, DAY, "5m", NULL },
 	{ "DispatchHold", V_TIME, ALWAYS, C(dispatch_hold_ms), 1, DAY, "5s", NULL },
 	{ "DispatchHoldMax", V_TIME, ALWAYS, C(dispatch_hold_max_ms), 1, DAY, "5m", NULL },
-	{ "CrashQuarantine", V_TIME, ALWAYS, C(crash_quarantine_ms), 1, 365 * DAY, "1h", NULL },
-	{ "CrashQuarantineMax", V_TIME, ALWAYS, C(crash_quarantine_max_ms), 1, 365 * DAY, "24h", NULL },
-	{ "CrashWindow", V_TIME, ALWAYS, C(crash_window_ms), 1, 365 * DAY, "2h", NULL },
-	{ "LogonTrialInterval", V_TIME, ALWAYS, C(logon_trial_ms), 0, DAY, "5m", NULL },
-	{ "LogonTrialAfter", V_COUNT, ALWAYS, C(logon_trial_after), 1, 1000, "3", NULL },
+	{ "CrashQuarantine", V_TIME, ALWAYS, C(crash_quarantine_ms), 1, DAY, "1h", NULL },
 	{ "StopTimeout", V_TIME, ALWAYS, C(stop_timeout_ms), 100, HOUR, "60s", NULL },
 	{ "ItemRetry", V_TIME, ALWAYS, C(item_retry_ms), 1, 365 * DAY, "1h", NULL },
 };

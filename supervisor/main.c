@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define DEFAULT_FILE "/etc/mailshadow/mailshadow.xml"
-#define STOP_MS 60000
 #define STOP_AGAIN_MS 5000
 #define WATCHDOG_MS 20000
 #define POLL_MAX (2 + 2 * POOL_SLOTS_MAX + CONTROL_CLIENTS_MAX + 1)
@@ -38,7 +37,8 @@ static const char usage[] =
 
 static void stop(struct super *super)
 {
-	struct pool_event ev = { .kind = POOL_STOP, .wait_ms = super->terms++ == 0 ? STOP_MS : STOP_AGAIN_MS };
+	int64_t wait_ms = super->terms++ == 0 ? super->version->conf->stop_timeout_ms : STOP_AGAIN_MS;
+	struct pool_event ev = { .kind = POOL_STOP, .wait_ms = wait_ms };
 
 	log_info("stopping, within %lld s", (long long)ev.wait_ms / 1000);
 	sd_notify(0, "STOPPING=1");

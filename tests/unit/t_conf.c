@@ -220,7 +220,7 @@ static const struct refusal {
 	{ BOTH, "<Workers>2</Workers>", "<Trace>imap,,net</Trace>", 3, "comma list" },
 	{ BOTH, "<Workers>2</Workers>", "<LogDirectory></LogDirectory>", 3, "LogDirectory is empty" },
 	{ LOADER, "<Workers>2</Workers>", "<DispatchHold>10m</DispatchHold>", 3, "longer than DispatchHoldMax" },
-	{ LOADER, "<Workers>2</Workers>", "<CrashQuarantine>2d</CrashQuarantine>", 3, "longer than CrashQuarantineMax" },
+	{ LOADER, "<Workers>2</Workers>", "<CrashQuarantine>2d</CrashQuarantine>", 3, "must be 1ms to 1d" },
 	{ BOTH, "<TLS>implicit</TLS>", "<TLS>ssl</TLS>", 13, "implicit, starttls, none" },
 	{ BOTH, "<TLS>implicit</TLS>", "<Port>0</Port>", 13, "from 1 to 65535" },
 	{ BOTH, "<TLS>implicit</TLS>", "<Port>65536</Port>", 13, "from 1 to 65535" },
