@@ -88,6 +88,7 @@ struct imap_sink {
 };
 
 #define IMAP_BUCKETS 256
+#define IMAP_FOREIGN 8
 
 struct imap {
 	struct endpoint *ep;
@@ -105,6 +106,9 @@ struct imap {
 	int64_t renew_ms;                /* log on anew after this time (clock_mono_ms); 0 = never */
 	struct span prefix;              /* of the personal namespace */
 	char separator;                  /* '\0' = flat */
+	bool has_namespace;              /* prefix and separator are what NAMESPACE said */
+	struct span foreign[IMAP_FOREIGN];   /* prefixes of other users' and shared namespaces */
+	size_t n_foreign;
 	struct arena *life;              /* boxes, prefix: as long as the endpoint */
 	struct imap_box *boxes[IMAP_BUCKETS];
 	struct imap_selected sel;
@@ -195,12 +199,17 @@ enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_
 /* imap_append.c: all EP_CREATE of an apply. */
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;
 
+/* imap_find.c: fill new_id of those that are E_OK; their mailbox is selected. */
+enum code imap_find_uids(struct imap *im, struct ep_op **ops, size_t n, uint32_t from, struct err *err) MS_MUST_USE;
+
 /* --- imap_names.c: paths and names --- */
 
 /* The canonical path of a server's name; false if it is no name of the personal namespace. */
 bool imap_path_of(struct imap *im, struct arena *arena, struct span name, char separator, struct span *path_r);
-/* And back, for folders that do not exist yet; false if it cannot be written. */
-bool imap_name_of(struct imap *im, struct arena *arena, struct span path, struct span *name_r);
+/* And back, for folders that do not exist yet; false if it cannot be written. level: how much is
+ * escaped, 0 to IMAP_LEVELS - 1; try the next if the server refuses a name. */
+#define IMAP_LEVELS 3
+bool imap_name_of(struct imap *im, struct arena *arena, struct span path, unsigned level, struct span *name_r);
 
 /* --- imap_uids.c: UID sets --- */
 

@@ -135,33 +135,6 @@ static enum code reach(struct imap *im, struct err *err)
 
 /* --- after the logon --- */
 
-/* The personal namespace: ((prefix separator ...)...) others shared. */
-static enum code on_namespace(struct imap *im, struct imap_resp *r)
-{
-	struct imap_tok tok;
-
-	if (imap_next(&r->rest, &tok) != IMAP_T_OPEN || imap_next(&r->rest, &tok) != IMAP_T_OPEN)
-		return E_OK;
-	if (imap_next(&r->rest, &tok) != IMAP_T_STRING)
-		return E_OK;
-	im->prefix = arena_span(im->life, imap_tok_text(im->arena, &tok));
-	if (imap_next(&r->rest, &tok) == IMAP_T_STRING) {
-		struct span sep = imap_tok_text(im->arena, &tok);
-
-		im->separator = sep.n == 1 ? sep.p[0] : '\0';
-	} else if (imap_tok_is_nil(&tok)) {
-		im->separator = '\0';
-	}
-	return E_OK;
-}
-
-static enum code on_settle(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
-{
-	(void)ctx;
-	(void)err;
-	return !r->has_number && span_eq_nocase_str(r->name, "NAMESPACE") ? on_namespace(im, r) : E_OK;
-}
-
 static enum code send_enable(struct imap *im, struct imap_call *call, struct err *err)
 {
 	bool qresync = imap_can(im, IMAP_CAP_QRESYNC) && !im->apple;
@@ -181,7 +154,6 @@ static enum code settle(struct imap *im, struct err *err)
 	struct imap_call caps = { 0 }, enable = { 0 }, ns = { 0 };
 	enum code rc = need_caps(im, err);
 
-	im->sink = (struct imap_sink){ .data = on_settle };
 	imap_cmd_begin(im, &caps, "CAPABILITY");
 	if (rc == E_OK)
 		rc = imap_cmd_end(im, &caps, err);
@@ -193,7 +165,6 @@ static enum code settle(struct imap *im, struct err *err)
 	}
 	if (rc == E_OK)
 		rc = imap_list_ahead(im, err);
-	im->sink = (struct imap_sink){ 0 };
 	return rc;
 }
 
@@ -245,6 +216,12 @@ enum code imap_connect(struct imap *im, struct err *err)
 	im->arena = own;
 	im->apple = false;
 	enum code rc = connect_now(im, err);
+	if (rc == E_PROTOCOL && im->dovecot && !im->no_guid) {
+		/* it calls itself Dovecot and does not know Dovecot's X-GUID */
+		im->no_guid = true;
+		imap_scan_reset(&im->scan);
+		rc = connect_now(im, err);
+	}
 	im->challenge = SPAN_NONE;
 	im->arena = verb;
 	arena_free(&own);

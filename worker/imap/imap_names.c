@@ -1,0 +1,244 @@
+/* imap_names.c - canonical paths to and from a server's mailbox names.
+ *
+ * A component that holds what the server cannot hold (its separator, control characters) is escaped
+ * reversibly. Level 0 writes "%2E" for the separator and control characters only; level 1 does so for
+ * every punctuation character that some server refuses; level 2 writes private characters (U+F02E for
+ * '.') instead, for servers that refuse '%' as well. Reading undoes all three, whatever was used:
+ *
+ * 1. imap_path_of(imap_name_of(path, level)) == path for every level that the server accepts.
+ * 2. A pair is "%XX" of a character that may be escaped so, or "%25". A literal '%' in front of what
+ *    would make it a pair is written "%25"; a literal U+F000..U+F07F gets U+F001 in front.
+ * Names on the server are kept as they are and never derived again from the path.
+ * Its test: tests/unit/t_imap_names.c.
+ */
+#include "imap.h"
+
+#include "../data/path.h"
+#include "imap_utf7.h"
+
+static bool is_control(unsigned char c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
+static bool is_delicate(unsigned char c, char separator)
+{
+	return is_control(c) || c == (unsigned char)separator || strchr("./\\*\"~^|<>:?[]{}`$'!;#&", c) != NULL;
+}
+
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Two hex digits of something that makes "%XX" a pair. */
+static bool pair_at(struct span s, size_t at, char separator, unsigned char *c_r)
+{
+	if (at >= s.n || s.n - at < 2)
+		return false;
+	int hi = hex_value(s.p[at]), lo = hex_value(s.p[at + 1]);
+	if (hi < 0 || lo < 0)
+		return false;
+	*c_r = (unsigned char)(hi * 16 + lo);
+	return *c_r != 0 && (*c_r == '%' || is_delicate(*c_r, separator));
+}
+
+/* U+F000 .. U+F07F in UTF-8. */
+static bool private_at(struct span s, size_t at, unsigned char *c_r)
+{
+	if (at >= s.n || s.n - at < 3 || s.p[at] != '\xef')
+		return false;
+	if ((s.p[at + 1] & 0xfe) != 0x80 || (s.p[at + 2] & 0xc0) != 0x80)
+		return false;
+	*c_r = (unsigned char)((s.p[at + 1] & 1) << 6 | (s.p[at + 2] & 0x3f));
+	return true;
+}
+
+static char *put_private(char *p, unsigned char c)
+{
+	*p++ = '\xef';
+	*p++ = (char)(0x80 | c >> 6);
+	*p++ = (char)(0x80 | (c & 0x3f));
+	return p;
+}
+
+static char *put_pair(char *p, unsigned char c)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	*p++ = '%';
+	*p++ = hex[c >> 4];
+	*p++ = hex[c & 15];
+	return p;
+}
+
+/* One character or escape of s at *at. */
+static char *unescape_one(char *p, struct span s, size_t *at, char separator)
+{
+	unsigned char c, next;
+
+	if (private_at(s, *at, &c) && c == 1 && private_at(s, *at + 3, &next)) {
+		*at += 6;
+		return put_private(p, next);
+	}
+	if (private_at(s, *at, &c) && c >= 0x20) {
+		*at += 3;
+		*p++ = (char)c;
+		return p;
+	}
+	if (s.p[*at] == '%' && pair_at(s, *at + 1, separator, &c) &&
+	    (c != '%' || pair_at(s, *at + 3, separator, &next))) {
+		*at += 3;
+		*p++ = (char)c;
+		if (c == '%') {      /* the pair that it protects is plain text */
+			p = mempcpy(p, s.p + *at, 2);
+			*at += 2;
+		}
+		return p;
+	}
+	*p++ = s.p[(*at)++];
+	return p;
+}
+
+static struct span unescape(struct arena *arena, struct span s, char separator)
+{
+	char *out = arena_raw(arena, s.n + 1), *p = out;
+
+	for (size_t at = 0; at < s.n;)
+		p = unescape_one(p, s, &at, separator);
+	*p = '\0';
+	return span_bytes(out, (size_t)(p - out));
+}
+
+static char *escape_one(char *p, struct span s, size_t *at, char separator, unsigned level)
+{
+	unsigned char c, ch = (unsigned char)s.p[*at];
+
+	if (private_at(s, *at, &c)) {
+		*at += 3;
+		return put_private(put_private(p, 1), c);
+	}
+	++*at;
+	if (level == 2 && !is_control(ch) && (ch == '%' || is_delicate(ch, separator)))
+		return put_private(p, ch);
+	if (is_control(ch) || (separator != '\0' && ch == (unsigned char)separator) ||
+	    (level > 0 && is_delicate(ch, separator)))
+		return put_pair(p, ch);
+	if (ch == '%' && pair_at(s, *at, separator, &c))
+		return put_pair(p, ch);
+	*p++ = (char)ch;
+	return p;
+}
+
+static struct span escape(struct arena *arena, struct span s, char separator, unsigned level)
+{
+	char *out = arena_raw(arena, s.n * 3 + 1), *p = out;
+
+	for (size_t at = 0; at < s.n;)
+		p = escape_one(p, s, &at, separator, level);
+	*p = '\0';
+	return span_bytes(out, (size_t)(p - out));
+}
+
+/* --- names to paths --- */
+
+/* Bytes that are neither mUTF-7 nor UTF-8: shown as '?', so that the path is UTF-8. */
+static struct span make_printable(struct arena *arena, struct span raw)
+{
+	char *out = arena_str(arena, raw);
+
+	for (size_t i = 0; i < raw.n; i++)
+		if ((out[i] & 0x80) != 0 || out[i] == '\0')
+			out[i] = '?';
+	return span_bytes(out, raw.n);
+}
+
+static struct span decode_component(struct imap *im, struct arena *arena, struct span raw, char separator)
+{
+	struct span text = raw;
+
+	if (!im->utf8 && !imap_utf7_decode(arena, raw, &text))
+		text = raw;
+	if (!imap_utf8_valid(text) || span_find(text, 0, '\0') != SIZE_MAX)
+		text = make_printable(arena, raw);
+	return path_encode_component(arena, unescape(arena, text, separator));
+}
+
+static bool starts(struct span name, struct span prefix)
+{
+	return name.n >= prefix.n && span_eq(span_cut(name, 0, prefix.n), prefix);
+}
+
+static bool is_foreign(const struct imap *im, struct span name)
+{
+	for (size_t i = 0; i < im->n_foreign; i++)
+		if (starts(name, im->foreign[i]))
+			return true;
+	return false;
+}
+
+bool imap_path_of(struct imap *im, struct arena *arena, struct span name, char separator, struct span *path_r)
+{
+	struct span rest = name, part, path = SPAN_NONE;
+
+	if (span_eq_nocase_str(name, "INBOX")) {
+		*path_r = SPAN_LIT("INBOX");
+		return true;
+	}
+	if (is_foreign(im, name) || !starts(name, im->prefix) || name.n == im->prefix.n)
+		return false;
+	rest = span_cut(name, im->prefix.n, name.n);
+	if (separator == '\0') {
+		*path_r = decode_component(im, arena, rest, separator);
+		return true;
+	}
+	for (bool first = true; span_next(&rest, separator, &part); first = false) {
+		if (first && span_eq_nocase_str(part, "INBOX"))
+			path = SPAN_LIT("INBOX");
+		else
+			path = path_join(arena, path, decode_component(im, arena, part, separator));
+	}
+	*path_r = path;
+	return true;
+}
+
+/* --- paths to names --- */
+
+static bool encode_component(struct imap *im, struct arena *arena, struct span part, unsigned level,
+			     struct span *raw_r)
+{
+	struct span text = escape(arena, path_decode_component(arena, part), im->separator, level);
+
+	if (part.n == 0 || !imap_utf8_valid(text))
+		return false;
+	if (!im->utf8)
+		return imap_utf7_encode(arena, text, raw_r);
+	*raw_r = text;
+	return true;
+}
+
+bool imap_name_of(struct imap *im, struct arena *arena, struct span path, unsigned level, struct span *name_r)
+{
+	struct span rest = path, part, raw;
+	struct buf name;
+	bool ok = path.n > 0;
+
+	if (path_eq(path, SPAN_LIT("INBOX"))) {
+		*name_r = SPAN_LIT("INBOX");
+		return true;
+	}
+	buf_init(&name, 64 * 1024);
+	buf_add_span(&name, im->prefix);
+	for (bool first = true; ok && rest.n > 0 && span_next(&rest, '/', &part); first = false) {
+		ok = encode_component(im, arena, part, level, &raw) && (first || im->separator != '\0');
+		if (!first)
+			buf_add_char(&name, im->separator);
+		if (ok)
+			buf_add_span(&name, raw);
+	}
+	ok = ok && !name.overflow && name.n > im->prefix.n;
+	if (ok)
+		*name_r = arena_span(arena, buf_span(&name));
+	buf_free(&name);
+	return ok;
+}
