@@ -44,7 +44,7 @@ json_t *report_string(struct span s)
 
 void report_send(struct pass *p, json_t *j, const char *before, const char *after)
 {
-	char *text = json_dumps(j, JSON_COMPACT);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
 	struct buf b;
 
 	buf_init(&b, (size_t)64 * 1024 * 1024);
