@@ -374,7 +374,9 @@ enum code pass_commit_cursors(struct pass *p, struct err *err)
 			if (!f->read[s] || f->dirty[s] || f->ep[s] == NULL)
 				continue;
 			changed |= !span_eq(f->base->side[s].mark, f->mark[s]) ||
-				   !span_eq(f->base->side[s].cursor, f->cursor[s]);
+				   !span_eq(f->base->side[s].cursor, f->cursor[s]) || f->other_ids[s];
+			f->base->side[s].id = f->ep[s]->id;
+			f->base->side[s].stable = f->ep[s]->id_stable;
 			f->base->side[s].mark = f->mark[s];
 			f->base->side[s].cursor = f->cursor[s];
 		}

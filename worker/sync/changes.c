@@ -168,7 +168,7 @@ static enum code void_ids(struct reader *r, int folder, enum side s, struct err 
 	for (size_t i = 0; i < r->n_places; i++) {
 		struct plan_place *pp = touch(r, &r->places[i], folder);
 
-		pp->gone[s] = pp->lost[s] = true;
+		pp->gone[s] = pp->lost[s] = pp->voided[s] = true;
 	}
 	for (size_t i = 0; rc == E_OK && i < p->n_solos; i++) {
 		struct base_solo *o = &p->solos[i];
@@ -190,6 +190,7 @@ static enum code take(struct reader *r, int folder, enum side s, const struct ep
 {
 	struct plan_folder *f = &r->p->plan.folders[folder];
 	int64_t row = f->base->row;
+	bool reset = c->reset || f->other_ids[s];
 	enum code rc = E_OK;
 
 	f->can_flags[s] = c->flags_r != 0 ? c->flags_r : EP_FLAGS_ALL;
@@ -202,21 +203,21 @@ static enum code take(struct reader *r, int folder, enum side s, const struct ep
 		r->n_places = 0;
 	else if (c->full || c->reset || c->n + c->n_gone > INDEX_FROM)
 		rc = load_index(r, row, err);
-	if (rc == E_OK && c->reset && row != 0)
+	if (rc == E_OK && reset && row != 0)
 		rc = void_ids(r, folder, s, err);
 	for (size_t i = 0; rc == E_OK && i < c->n; i++) {
 		struct base_place *b = NULL;
 
-		if (row != 0 && !c->reset)
+		if (row != 0 && !reset)
 			rc = lookup(r, row, s, c->items[i].id, &b, err);
 		if (rc == E_OK && b != NULL)
 			placed(r, folder, s, b, &c->items[i]);
 		else if (rc == E_OK)
 			unplaced(r, folder, s, &c->items[i]);
 	}
-	for (size_t i = 0; rc == E_OK && row != 0 && !c->reset && i < c->n_gone; i++)
+	for (size_t i = 0; rc == E_OK && row != 0 && !reset && i < c->n_gone; i++)
 		rc = vanished(r, folder, s, c->gone[i], err);
-	if (rc == E_OK && row != 0 && c->full && c->complete && !c->reset)
+	if (rc == E_OK && row != 0 && c->full && c->complete && !reset)
 		rc = absent(r, folder, s, c, err);
 	return rc;
 }
@@ -227,7 +228,7 @@ static bool must_read(const struct pass *p, const struct plan_folder *f, enum si
 
 	if (f->ep[s] == NULL)
 		return false;
-	return b->cursor.p == NULL || b->mark.n == 0 || f->ep[s]->mark.n == 0 ||
+	return f->other_ids[s] || b->cursor.p == NULL || b->mark.n == 0 || f->ep[s]->mark.n == 0 ||
 	       !span_eq(b->mark, f->ep[s]->mark) || !p->ep[s]->caps.marks_flags;
 }
 
@@ -244,7 +245,7 @@ static struct ep_changes *requests(struct pass *p, enum side s, int **folder_r, 
 		if (!must_read(p, f, s))
 			continue;
 		c[*n_r].folder = f->ep[s];
-		c[*n_r].since = f->base->side[s].cursor;
+		c[*n_r].since = f->other_ids[s] ? SPAN_NONE : f->base->side[s].cursor;
 		(*folder_r)[(*n_r)++] = (int)i;
 	}
 	return c;
@@ -270,8 +271,11 @@ static enum code folder_gone(struct reader *r, int folder, enum side s, struct e
 	struct plan_folder *f = &r->p->plan.folders[folder];
 	enum code rc = load_index(r, f->base->row, err);
 
-	for (size_t i = 0; rc == E_OK && i < r->n_places; i++)
-		touch(r, &r->places[i], folder)->gone[s] = true;
+	for (size_t i = 0; rc == E_OK && i < r->n_places; i++) {
+		struct plan_place *pp = touch(r, &r->places[i], folder);
+
+		pp->gone[s] = pp->voided[s] = true;
+	}
 	for (size_t i = 0; rc == E_OK && i < r->p->n_solos; i++) {
 		struct base_solo *o = &r->p->solos[i];
 

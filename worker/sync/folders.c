@@ -46,12 +46,13 @@ static enum code list_both(struct pass *p, struct err *err)
 	return rc;
 }
 
+/* Another id under the same name is stored with the cursors, when the items were found again. */
 static void fill_side(struct base_folder_side *b, const struct ep_folder *f)
 {
-	if (b->id.n > 0 && !span_eq(b->id, f->id) && b->stable == f->id_stable)
-		b->mark = SPAN_NONE;
 	b->path = f->path;
 	b->name = f->name;
+	if (b->id.n > 0 && b->stable == f->id_stable && !span_eq(b->id, f->id))
+		return;
 	b->id = f->id;
 	b->stable = f->id_stable;
 }
@@ -94,6 +95,7 @@ static enum code intend(struct pass *p, const struct folder_step *steps, size_t 
 		enum side side = steps[i].side, from = side_other(side);
 
 		f->base->side[side] = (struct base_folder_side){ .path = steps[i].path };
+		f->other_ids[side] = false;
 		if (f->ep[from] != NULL)
 			fill_side(&f->base->side[from], f->ep[from]);
 		rc = base_folder_save(p->base, f->base, err);
@@ -161,7 +163,10 @@ static enum code rename_folder(struct pass *p, const struct folder_step *st, str
 	p->result->folders_changed++;
 	struct base_journal j = { .op = "rename-folder", .why = st->why, .side = st->side,
 				  .old_folder = f->ep[st->side]->path, .new_folder = st->path };
-	return base_journal_add(p->base, &j, err);
+	/* our own rename must not look like the user's in the next round */
+	f->base->side[st->side].path = op.folder_r.path.n > 0 ? op.folder_r.path : st->path;
+	rc = base_folder_save(p->base, f->base, err);
+	return rc == E_OK ? base_journal_add(p->base, &j, err) : rc;
 }
 
 /* A round has renames or creations, never both; after renames everything is listed again. */

@@ -179,7 +179,15 @@ static enum code revive_folders(struct pass *p, struct err *err)
 								   .why = "removed there but changed here" };
 		}
 	}
-	return n == 0 || p->env->mode != PASS_SYNC ? E_OK : pass_create_folders(p, steps, n, err);
+	if (n == 0 || p->env->mode != PASS_SYNC)
+		return E_OK;
+	/* in one transaction with the intent: the new folder's ids must not be taken for the old ones */
+	enum code rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < p->plan.n_places; i++) {
+		if (wanted[p->plan.places[i]->folder])
+			rc = pass_displace(p, p->plan.places[i], err);
+	}
+	return rc == E_OK ? pass_create_folders(p, steps, n, err) : rc;
 }
 
 /* What cannot be worked on in this pass is left as it is. */

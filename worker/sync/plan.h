@@ -26,6 +26,7 @@ struct plan_folder {
 	bool dirty[SIDES];                   /* that side's cursor must not advance: work is left */
 	struct span mark[SIDES], cursor[SIDES]; /* to be committed at the end; SPAN_NONE = keep */
 	bool read[SIDES];                    /* changes of that side were read in this pass */
+	bool other_ids[SIDES];               /* found by its path only: the ids in the base are void */
 	bool blocked;                        /* could not be read or made: nothing is done in it */
 };
 
@@ -34,6 +35,7 @@ struct plan_place {
 	int folder;
 	bool gone[SIDES];                    /* known not to be there any more */
 	bool lost[SIDES];                    /* gone because all ids of the folder became void */
+	bool voided[SIDES];                  /* that id means nothing any more and may be given out again */
 	bool seen[SIDES];                    /* now[] was read from that side; else base.flags holds */
 	struct flagset now[SIDES];
 	bool adopted;                        /* made by this plan: the base has no row yet */

@@ -108,7 +108,7 @@ static bool by_path(const struct work *w, enum side side, const struct base_fold
 {
 	(void)w;
 	(void)side;
-	return !(b->stable && f->id_stable && b->id.n > 0) && path_eq(b->path, f->path);
+	return path_eq(b->path, f->path);
 }
 
 static void find_again(struct work *w, enum side side, match_fn match)
@@ -124,7 +124,11 @@ static void find_again(struct work *w, enum side side, match_fn match)
 			if (w->claimed[side][j] || !f->selectable || f->kind != pf->base->kind ||
 			    !match(w, side, &pf->base->side[side], f))
 				continue;
+			const struct base_folder_side *b = &pf->base->side[side];
+
 			pf->ep[side] = f;
+			/* another folder under the same name: its ids are not those that the base knows */
+			pf->other_ids[side] = b->id.n > 0 && b->stable == f->id_stable && !span_eq(b->id, f->id);
 			w->claimed[side][j] = true;
 		}
 	}

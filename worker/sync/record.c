@@ -141,11 +141,29 @@ static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
 	return E_OK;
 }
 
+enum code pass_displace(struct pass *p, struct plan_place *pp, struct err *err)
+{
+	struct base_place b = pp->base;
+	bool any = false;
+
+	for (int s = 0; s < SIDES; s++) {
+		if (!pp->voided[s] || pp->adopted)
+			continue;
+		b.id[s] = span_of(arena_printf(p->arena, "void %lld", (long long)b.row));
+		if (pp->gone[s])
+			pp->base.id[s] = b.id[s];
+		any = true;
+	}
+	return any ? base_place_update(p->base, &b, err) : E_OK;
+}
+
 enum code record_decisions(struct apply *a, struct err *err)
 {
 	struct plan *plan = &a->p->plan;
 	enum code rc = E_OK;
 
+	for (size_t i = 0; rc == E_OK && i < plan->n_places; i++)
+		rc = pass_displace(a->p, plan->places[i], err);
 	/* forgotten rows first: their ids may stand again in adopted or anchored ones */
 	for (size_t i = 0; rc == E_OK && i < plan->n_ops; i++) {
 		if (plan->ops[i].kind == PO_FORGET)
