@@ -21,6 +21,7 @@ struct bus {
 	void *zctx, *socket, *monitor;
 	bool router, lost;
 	int fd;
+	char *path;                  /* bound: unlinked at the end */
 };
 
 static bool set_int(void *socket, int option, int value)
@@ -80,7 +81,9 @@ enum code bus_listen(const char *path, struct bus **bus_r, struct err *err)
 	if (zmq_bind((*bus_r)->socket, url) != 0) {
 		rc = err_errno(err, E_IO, "%s: cannot bind", path);
 		bus_close(bus_r);
+		return rc;
 	}
+	(*bus_r)->path = mem_strdup(path);
 	return rc;
 }
 
@@ -115,6 +118,9 @@ void bus_close(struct bus **bus)
 		zmq_close(b->socket);
 	if (b->zctx != NULL)
 		zmq_ctx_term(b->zctx);
+	if (b->path != NULL)
+		unlink(b->path);
+	mem_free(b->path);
 	mem_free(b);
 	*bus = NULL;
 }

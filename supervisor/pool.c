@@ -88,6 +88,16 @@ void pool_unclaim(struct pool *pool, uint32_t slot)
 
 /* --- the end of a task --- */
 
+/* What came up while the pairing was in hand. */
+static void after_lease(struct pool_pairing *p, int64_t now)
+{
+	if (p->rerun)
+		p->place.due = now;
+	p->rerun = false;
+	if (p->removed)
+		p->used = false;
+}
+
 void pool_end_pairing(struct pool *pool, uint32_t pairing, enum rclass rclass, enum pool_cause cause,
 		      int64_t wait_ms, int64_t now)
 {
@@ -104,12 +114,7 @@ void pool_end_pairing(struct pool *pool, uint32_t pairing, enum rclass rclass, e
 	if (rclass == RC_CRASHED && cause != POOL_BY_RESULT)
 		p->quarantined_until = due_note_crash(&p->crashes, now, pool->rules.quarantine_ms);
 	p->once_done = rclass != RC_YIELDED && rclass != RC_RETURNED;
-	if (p->rerun) {
-		p->rerun = false;
-		p->place.due = now;
-	}
-	if (p->removed)
-		p->used = false;
+	after_lease(p, now);
 }
 
 /* A job that was only returned is queued again; any other end is its end. */
@@ -139,8 +144,7 @@ void pool_end_task(struct pool *pool, uint32_t slot, enum rclass rclass, enum po
 		a->job_id = pool->jobs[s->job].id;
 		end_job(&pool->jobs[s->job], rclass);
 		s->job = POOL_NONE;
-		if (p->removed)
-			p->used = false;
+		after_lease(p, now);
 		return;
 	}
 	pool_end_pairing(pool, pairing, rclass, cause, wait_ms, now);
@@ -154,7 +158,7 @@ static void restart(struct pool *pool, int64_t now)
 	pool->restarts++;
 	pool->restarts_in_row++;
 	pool_act(pool, POOL_DO_RESTART, POOL_NONE);
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++)
+	for (uint32_t i = 0; i < pool->n_slots; i++)
 		pool_shut(pool, i, POOL_WHY_RESTART, now);
 }
 
@@ -274,7 +278,7 @@ static void on_stop(struct pool *pool, int64_t within_ms, int64_t now)
 	if (pool->phase != POOL_STOPPING || now + within_ms < pool->stop_by)
 		pool->stop_by = now + within_ms;
 	pool->phase = POOL_STOPPING;
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++)
+	for (uint32_t i = 0; i < pool->n_slots; i++)
 		pool_shut(pool, i, POOL_WHY_STOP, now);
 }
 
@@ -310,7 +314,7 @@ static int64_t patience(const struct pool *pool, const struct pool_slot *s)
 
 static void watch(struct pool *pool, int64_t now)
 {
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
+	for (uint32_t i = 0; i < pool->n_slots; i++) {
 		struct pool_slot *s = &pool->slots[i];
 
 		if (s->state == SLOT_FREE || now < patience(pool, s))
@@ -330,7 +334,7 @@ int64_t pool_next_ms(const struct pool *pool, int64_t now)
 	int64_t next = pool->hold_until > now ? pool->hold_until : DUE_NEVER;
 	bool room = false, waiting = false;
 
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
+	for (uint32_t i = 0; i < pool->n_slots; i++) {
 		const struct pool_slot *s = &pool->slots[i];
 		int64_t at = patience(pool, s);
 

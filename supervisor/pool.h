@@ -136,6 +136,7 @@ struct pool {
 	struct pool_pairing *pairings;
 	uint32_t n_pairings, cap_pairings;
 	struct pool_slot slots[POOL_SLOTS_MAX];
+	uint32_t n_slots;             /* that were ever in use; those above rules.workers run dry */
 	struct pool_job jobs[POOL_JOBS_MAX];
 	uint64_t seq;
 	unsigned logon_count;         /* consecutive refusals */

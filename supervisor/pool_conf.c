@@ -31,6 +31,8 @@ void pool_set_rules(struct pool *pool, const struct pool_rules *rules)
 		pool->rules.workers = 1;
 	if (pool->rules.workers > POOL_SLOTS_MAX)
 		pool->rules.workers = POOL_SLOTS_MAX;
+	if (pool->rules.workers > pool->n_slots)
+		pool->n_slots = pool->rules.workers;
 }
 
 static uint32_t free_entry(struct pool *pool)
@@ -218,7 +220,7 @@ uint32_t pool_busy(const struct pool *pool)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++)
+	for (uint32_t i = 0; i < pool->n_slots; i++)
 		n += pool->slots[i].state != SLOT_FREE;
 	return n;
 }

@@ -20,7 +20,7 @@ bool pool_runnable(const struct pool *pool, uint32_t pairing, int64_t now)
 
 bool pool_all_free(const struct pool *pool)
 {
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
+	for (uint32_t i = 0; i < pool->n_slots; i++) {
 		if (pool->slots[i].state != SLOT_FREE)
 			return false;
 	}
@@ -164,7 +164,7 @@ static void steal(struct pool *pool, uint32_t slot, int64_t now)
 {
 	uint32_t victim = POOL_NONE, most = 0;
 
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
+	for (uint32_t i = 0; i < pool->n_slots; i++) {
 		const struct pool_slot *s = &pool->slots[i];
 		uint32_t n = slot_has_task(s->state) && now - s->task_since >= STEAL_AFTER_MS ?
 			     unsent(pool, i) : 0;
@@ -271,7 +271,7 @@ void pool_plan(struct pool *pool, int64_t now)
 			pool->hold_until = now + due_hold_ms(pool->restarts_in_row,
 							     pool->rules.hold_first_ms, pool->rules.hold_max_ms);
 	}
-	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
+	for (uint32_t i = 0; i < pool->n_slots; i++) {
 		if (pool->slots[i].state == SLOT_IDLE)
 			feed(pool, i, now);
 	}

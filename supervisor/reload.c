@@ -10,6 +10,7 @@
 #include "../common/log.h"
 #include "../common/mem.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -192,7 +193,11 @@ static void add_unit(struct super *super, const struct conf_pairing *p, const st
 	}
 	super->units[id] = (struct unit){ .used = true, .record = *record };
 	uint32_t out = out_bits(p, record);
-	super->units[id].wants_credentials = (out & POOL_PENDING) != 0;
+	/* what was said of it stays said until it has run again; a restart lets it run (R20) */
+	super->units[id].stop_error = record->ran && record->rclass == RC_STOPPED;
+	super->units[id].wants_credentials = (out & POOL_PENDING) != 0 ||
+		(record->ran && due_is_failure(record->rclass) &&
+		 (record->code == E_INVALID_CREDENTIALS || record->code == E_CREDENTIALS_MISSING));
 	pool_set_out(&super->pool, id, out, clock_mono_ms());
 }
 
@@ -237,21 +242,37 @@ static bool same_mailbox(const struct conf_mailbox *a, const struct conf_mailbox
 	       same_secret(&a->endpoint->default_password, &b->endpoint->default_password);
 }
 
-/* Everything that a worker is told, and where its secrets come from. */
+/* What a worker is told of the pairing itself: not where in the file it stands, nor what is the
+ * gateway's and reaches the workers that are born from now on. */
+static json_t *essence(const struct conf *conf, const struct conf_pairing *p)
+{
+	static const char *const other[] = { "generation", "line", "gateway" };
+	struct buf text;
+	json_t *json;
+
+	buf_init(&text, (size_t)16 << 20);
+	conf_pairing_encode(conf, p, &text);
+	json = json_loadb(buf_str(&text), text.n, 0, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(other); i++)
+		json_object_del(json, other[i]);
+	buf_free(&text);
+	return json;
+}
+
 static bool same_pairing(const struct conf *ca, const struct conf_pairing *a, const struct conf *cb,
 			 const struct conf_pairing *b)
 {
-	struct buf ta, tb;
-	bool same = same_mailbox(&a->mailbox[SIDE_LEFT], &b->mailbox[SIDE_LEFT]) &&
-		    same_mailbox(&a->mailbox[SIDE_RIGHT], &b->mailbox[SIDE_RIGHT]);
+	json_t *ja, *jb;
+	bool same;
 
-	buf_init(&ta, (size_t)16 << 20);
-	buf_init(&tb, (size_t)16 << 20);
-	conf_pairing_encode(ca, a, &ta);
-	conf_pairing_encode(cb, b, &tb);
-	same = same && span_eq(buf_span(&ta), buf_span(&tb));
-	buf_free(&ta);
-	buf_free(&tb);
+	if (!same_mailbox(&a->mailbox[SIDE_LEFT], &b->mailbox[SIDE_LEFT]) ||
+	    !same_mailbox(&a->mailbox[SIDE_RIGHT], &b->mailbox[SIDE_RIGHT]))
+		return false;
+	ja = essence(ca, a);
+	jb = essence(cb, b);
+	same = ja != NULL && json_equal(ja, jb) == 1;
+	json_decref(ja);
+	json_decref(jb);
 	return same;
 }
 
