@@ -373,6 +373,16 @@ static enum code remove_without_uidplus(struct applying *a, struct batch *b, str
 	return E_OK;
 }
 
+static enum code mark_and_expunge(struct imap *im, struct batch *b, struct err *err)
+{
+	struct imap_call call = { 0 };
+	enum code rc = send_store(im, &call, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
+
+	if (rc == E_OK)
+		rc = imap_await(im, &call, err);
+	return rc == E_OK && call.status == IMAP_OK ? imap_cmd_run(im, &b->call, "EXPUNGE", err) : rc;
+}
+
 static enum code move_by_copy(struct applying *a, struct batch *b, struct err *err)
 {
 	struct imap *im = a->im;
@@ -396,15 +406,15 @@ static enum code move_by_copy(struct applying *a, struct batch *b, struct err *e
 		rc = imap_await(im, &b->call, err);
 	if (rc != E_OK || b->call.status != IMAP_OK)
 		return rc;
-	if (imap_can(im, IMAP_CAP_UIDPLUS)) {
-		rc = send_remove(im, &rest, err);
-		return rc == E_OK ? imap_await(im, &rest.call, err) : rc;
-	}
-	struct imap_call call = { 0 };
-	rc = send_store(im, &call, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
+	rc = imap_can(im, IMAP_CAP_UIDPLUS) ? send_remove(im, &rest, err) : mark_and_expunge(im, &rest, err);
 	if (rc == E_OK)
-		rc = imap_await(im, &call, err);
-	return rc == E_OK && call.status == IMAP_OK ? imap_cmd_run(im, &rest.call, "EXPUNGE", err) : rc;
+		rc = imap_await_window(im, 0, err);
+	if (rest.call.status != IMAP_OK) {
+		/* the copy is there, and the original may be: the next pass looks */
+		b->sent = false;
+		set_all(a, b, E_ITEM_UNCERTAIN, NULL);
+	}
+	return rc;
 }
 
 /* --- folder after folder --- */

@@ -33,6 +33,7 @@ static void say_bye(struct imap *im)
 
 	if (im->conn == NULL || !im->settled || im->n_calls > 0)
 		return;
+	im->arena = im->life;
 	im->slow_ms = 0;
 	im->saying_bye = true;
 	imap_cmd_begin(im, &call, "LOGOUT");
