@@ -96,7 +96,7 @@ struct imap {
 	struct imap_scan scan;
 	uint64_t caps;                   /* 1 << enum imap_cap */
 	bool caps_known, utf8, qresync;  /* utf8, qresync: ENABLED was seen */
-	bool dovecot, exchange;          /* by the greeting */
+	bool dovecot, exchange, cyrus;   /* by the greeting */
 	bool no_guid;                    /* X-GUID was answered with BAD: not a Dovecot after all */
 	bool logged_on, settled, saying_bye;   /* settled: open is over */
 	bool apple;                      /* XAPPLE...: QRESYNC is announced and does not work */

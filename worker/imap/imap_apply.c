@@ -236,17 +236,41 @@ static void take_copyuid(struct imap *im, struct batch *b, struct span args)
 	}
 }
 
+/* The first UID of "uidvalidity from-set to-set". */
+static bool first_source(struct span args, uint32_t *uid_r)
+{
+	struct span part;
+	uint32_t hi;
+
+	return span_next(&args, ' ', &part) && span_next(&args, ' ', &part) && imap_set_next(&part, uid_r, &hi);
+}
+
+static bool has_uid(const struct batch *b, uint32_t uid)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->uids[i] == uid)
+			return true;
+	return false;
+}
+
+/* MOVE tells in an untagged answer, which may come before the tagged ones of commands in front of it
+ * (Dovecot): its UIDs say whose it is. */
 static enum code on_status(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
 {
 	struct applying *a = ctx;
-	struct imap_call *now = im->calls;
+	uint32_t uid;
 
 	(void)err;
-	if (!span_eq_nocase_str(r->code, "COPYUID") || now == NULL)
+	if (!span_eq_nocase_str(r->code, "COPYUID") || !first_source(r->args, &uid))
 		return E_OK;
-	for (size_t i = 0; i < a->n; i++)
-		if (&a->batches[i].call == now)
-			take_copyuid(im, &a->batches[i], r->args);
+	for (size_t i = 0; i < a->n; i++) {
+		struct batch *b = &a->batches[i];
+
+		if (b->kind != EP_MOVE || !b->sent || b->copied || !has_uid(b, uid))
+			continue;
+		take_copyuid(im, b, r->args);
+		break;
+	}
 	return E_OK;
 }
 

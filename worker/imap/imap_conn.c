@@ -64,6 +64,7 @@ static enum code on_greeting(void *ctx, struct imap *im, struct imap_resp *r, st
 	if (r->status != IMAP_OK)
 		return err_set(err, E_SERVER, "the server did not greet with OK");
 	im->dovecot = span_find_nocase(r->text, "dovecot") != SIZE_MAX;
+	im->cyrus = span_find_nocase(r->text, "Cyrus IMAP") != SIZE_MAX;
 	im->exchange = span_find_nocase(r->text, "Microsoft Exchange") != SIZE_MAX;
 	*greeted = true;
 	return E_OK;

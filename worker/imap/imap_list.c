@@ -29,6 +29,7 @@ struct entry {
 struct imap_listing {
 	struct entry *entries;
 	size_t n, cap, last;             /* last: where the latest STATUS was found */
+	struct imap_call list, ids;
 };
 
 /* --- LIST --- */
@@ -105,13 +106,22 @@ static struct entry *find_entry(struct imap_listing *l, struct span name)
 	return NULL;
 }
 
+/* RFC 8474 4: letters, digits, '-' and '_'. */
+static bool is_object_id(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\0' || strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", s.p[i]) == NULL)
+			return false;
+	return s.n > 0 && s.n <= 255;
+}
+
 static void take_status_item(struct imap *im, struct entry *e, struct span name, struct imap_cur *cur)
 {
 	struct imap_tok tok;
 	struct span inner;
 
 	if (span_eq_nocase_str(name, "MAILBOXID")) {
-		if (imap_next_list(cur, &inner))
+		if (imap_next_list(cur, &inner) && is_object_id(inner))
 			e->id = arena_span(im->listed, inner);
 		return;
 	}
@@ -197,7 +207,7 @@ static enum code on_list_data(void *ctx, struct imap *im, struct imap_resp *r, s
 	if (r->has_number)
 		return E_OK;
 	if (span_eq_nocase_str(r->name, "LIST"))
-		return take_list(im, l, r, err);
+		return l->list.status == IMAP_PENDING ? take_list(im, l, r, err) : E_OK;
 	if (span_eq_nocase_str(r->name, "STATUS"))
 		return take_status(im, l, r);
 	if (span_eq_nocase_str(r->name, "NAMESPACE"))
@@ -209,9 +219,9 @@ static void add_status_items(struct imap *im)
 {
 	imap_cmd_add(im, "(MESSAGES UIDNEXT UIDVALIDITY");
 	imap_cmd_add(im, imap_can(im, IMAP_CAP_CONDSTORE) ? " HIGHESTMODSEQ" : "");
-	if (imap_can(im, IMAP_CAP_OBJECTID))
+	if (imap_can(im, IMAP_CAP_OBJECTID) && !im->cyrus)
 		imap_cmd_add(im, " MAILBOXID");
-	else if (im->dovecot && !im->no_guid)
+	else if (im->dovecot && !im->no_guid && !imap_can(im, IMAP_CAP_OBJECTID))
 		imap_cmd_add(im, " X-GUID");
 	imap_cmd_add(im, ")");
 }
@@ -257,15 +267,29 @@ static enum code ask_each_status(struct imap *im, struct imap_listing *l, struct
 	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
 }
 
+/* Cyrus 3.6 gives freed memory as MAILBOXID when other items are asked for with it: ask alone, in
+ * the same round trip. */
+static enum code send_ids(struct imap *im, struct imap_call *call, struct span pattern, struct err *err)
+{
+	if (!im->cyrus || !imap_can(im, IMAP_CAP_OBJECTID) || !imap_can(im, IMAP_CAP_LIST_STATUS))
+		return E_OK;
+	imap_cmd_begin(im, call, "LIST");
+	imap_cmd_add(im, " \"\"");
+	imap_cmd_name(im, pattern);
+	imap_cmd_add(im, " RETURN (STATUS (MAILBOXID))");
+	return imap_cmd_end(im, call, err);
+}
+
 static enum code ask(struct imap *im, struct imap_listing *l, struct span pattern, struct err *err)
 {
-	struct imap_call call = { 0 };
-	enum code rc = send_list(im, &call, pattern, err);
+	enum code rc = send_list(im, &l->list, pattern, err);
 
 	if (rc == E_OK)
-		rc = imap_await(im, &call, err);
-	if (rc == E_OK && call.status != IMAP_OK)
-		rc = imap_refusal(IMAP_AT_STORE, &call, err);
+		rc = send_ids(im, &l->ids, pattern, err);
+	if (rc == E_OK)
+		rc = imap_await_window(im, 0, err);
+	if (rc == E_OK && l->list.status != IMAP_OK)
+		rc = imap_refusal(IMAP_AT_STORE, &l->list, err);
 	if (rc == E_OK && !imap_can(im, IMAP_CAP_LIST_STATUS))
 		rc = ask_each_status(im, l, err);
 	return rc;
