@@ -41,16 +41,20 @@ def serve(req):
     signal.signal(signal.SIGALRM, late)
     signal.alarm(int(req.get("timeout", 600)))
     begin = time.monotonic()
-    while todo and not timedout or live:
-        while todo and not timedout and len(live) < req.get("parallel", 1):
-            index, argv = todo.pop()
-            live[spawn(argv, req, out)] = index
-        pid, status, use = os.wait4(-1, 0)
-        codes[live.pop(pid)] = os.waitstatus_to_exitcode(status)
-        total[0] += use.ru_utime
-        total[1] += use.ru_stime
-        total[2] = max(total[2], use.ru_maxrss)
-    wall = time.monotonic() - begin
+    try:
+        while todo and not timedout or live:
+            while todo and not timedout and len(live) < req.get("parallel", 1):
+                index, argv = todo.pop()
+                live[spawn(argv, req, out)] = index
+            pid, status, use = os.wait4(-1, 0)
+            codes[live.pop(pid)] = os.waitstatus_to_exitcode(status)
+            total[0] += use.ru_utime
+            total[1] += use.ru_stime
+            total[2] = max(total[2], use.ru_maxrss)
+        wall = time.monotonic() - begin
+    finally:
+        for pid in live:                # only when we are interrupted
+            os.killpg(pid, signal.SIGKILL)
     signal.alarm(0)
     os.close(out)
     return {"wall": wall, "user": total[0], "sys": total[1], "rss": total[2], "codes": codes,
@@ -58,6 +62,7 @@ def serve(req):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for line in sys.stdin:
         try:
             answer = serve(json.loads(line))

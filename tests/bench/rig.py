@@ -33,6 +33,11 @@ def say(text):
     print("%s %s" % (time.strftime("%H:%M:%S"), text), flush=True)
 
 
+def remove(path):
+    """shutil.rmtree takes minutes over a million files."""
+    subprocess.run(["rm", "-rf", "--", path], check=True)
+
+
 class Launcher:
     def __init__(self, directory):
         self.out = os.path.join(directory, "output")
@@ -51,7 +56,11 @@ class Launcher:
 
     def stop(self):
         self.proc.stdin.close()
-        self.proc.wait(10)
+        try:
+            self.proc.wait(1)
+        except subprocess.TimeoutExpired:       # we were interrupted, it has a job under way
+            self.proc.terminate()
+            self.proc.wait()
 
 
 class Rig:
@@ -106,8 +115,10 @@ class Rig:
 class Set:
     """Mailboxes of one kind: the same left mail for each contestant, each with its own users."""
 
-    def __init__(self, rig, label, messages, seed, small=0, users=1, ends=None, timeout=600):
+    def __init__(self, rig, label, messages, seed, small=0, users=1, ends=None, timeout=600,
+                 snapshots=True):
         self.rig, self.label, self.timeout, self.messages = rig, label, timeout, messages
+        self.snapshots = snapshots      # not where nothing ever changes: there are too many files
         self.ends = ends or {s: rig.endpoint(s) for s in SIDES}
         self.snap = os.path.join(rig.dir, "snap", label)
         self.seats = {}
@@ -157,6 +168,8 @@ class Set:
         seat.forget()
 
     def save(self, who, key):
+        if not self.snapshots:
+            return
         seat, base = self.seat(who), os.path.join(self.snap, key, who.name)
         for n, user in enumerate(seat.users):
             for s in SIDES:
@@ -164,11 +177,21 @@ class Set:
         mailtree.clone(seat.state, os.path.join(base, "state"))
 
     def restore(self, who, key):
+        if not self.snapshots:
+            return
         seat, base = self.seat(who), os.path.join(self.snap, key, who.name)
         for n, user in enumerate(seat.users):
             for s in SIDES:
                 mailtree.clone(os.path.join(base, s, str(n)), self.rig.home(s, user))
         mailtree.clone(os.path.join(base, "state"), seat.state)
+
+    def discard(self):
+        """Gives the disk back."""
+        for seat in self.seats.values():
+            for user in seat.users:
+                for s in SIDES:
+                    remove(self.rig.home(s, user))
+        remove(self.snap)
 
     def items(self, who, side, n=0):
         return mailtree.items(self.rig.maildir(side, self.seat(who).users[n]), who.strip_tuid)
