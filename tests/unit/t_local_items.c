@@ -3,6 +3,8 @@
  */
 #include "local_case.h"
 
+#include "../../common/clock.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -377,6 +379,10 @@ static void t_keyword_lock(void **state)
 	assert_int_equal(set_flags(SPAN_LIT("1.a"), EP_SEEN, 0, "y", NULL), E_ITEM_REFUSED);
 	assert_true(box_exists(&b, "dovecot-uidlist.lock"));
 	assert_string_equal(box_only(&b, "cur"), "1.a:2,a");
+	/* and at once when tried again: a batch does not wait for each item */
+	int64_t from = clock_mono_ms();
+	assert_int_equal(set_flags(SPAN_LIT("1.a"), EP_SEEN, 0, "y", NULL), E_ITEM_REFUSED);
+	assert_in_range(clock_mono_ms() - from, 0, 1000);
 	/* no new keyword: no lock is needed */
 	assert_int_equal(set_flags(SPAN_LIT("1.a"), EP_SEEN, 0, "X", NULL), E_OK);
 }

@@ -7,7 +7,6 @@
 #include "../../common/fail.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -209,14 +208,6 @@ static void check_end(void)
 	closedir(d);
 }
 
-/* A lock that the dead process held would be waited for; two minutes later it counts for nothing. */
-static void age_lock(const char *dir)
-{
-	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
-
-	(void)utimensat(AT_FDCWD, box_path(&b, "%s/%s", dir, KEYWORDS_LOCK), old, 0);
-}
-
 static bool one(long step)
 {
 	box_new(&b);
@@ -232,8 +223,6 @@ static bool one(long step)
 	assert_int_equal(done, step == 0 || !fail_dead());
 	fail_stop_at(0);
 	check_any_time();
-	age_lock(".");
-	age_lock(".A");
 	assert_true(run());
 	check_end();
 	box_free(&b);

@@ -12,11 +12,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define FILE_MAX ((size_t)64 * 1024)
 #define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 50
+#define LOCK_HOPELESS_MS 30000
 #define LOCK_STALE_S 120        /* as Dovecot */
+#define LOCK_MARK ":mailshadow"
 
 static void forget(struct keywords *k)
 {
@@ -152,37 +156,82 @@ uint32_t keywords_letters(const struct keywords *k, const char *set, bool *passe
 	return letters;
 }
 
-/* Take the lock; a stale one (nobody touched it for two minutes) is removed. */
-static enum code lock(int folder_fd, struct err *err)
+/* Does the lock file belong to one of us that is dead? Whoever made it holds a flock() on it from
+ * before the mark is in it until after the file is gone. */
+static bool is_orphan(int folder_fd)
+{
+	char text[96];
+	size_t n = 0;
+	struct stat st, now;
+	int fd = openat(folder_fd, KEYWORDS_LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	bool orphan = io_read_full(fd, text, sizeof(text), &n, KEYWORDS_LOCK, NULL) == E_OK &&
+		      n > sizeof(LOCK_MARK) && memmem(text, n, LOCK_MARK, sizeof(LOCK_MARK) - 1) != NULL &&
+		      flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
+		      fstatat(folder_fd, KEYWORDS_LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		      st.st_ino == now.st_ino && st.st_dev == now.st_dev;
+
+	if (orphan)
+		unlinkat(folder_fd, KEYWORDS_LOCK, 0);
+	close(fd);
+	return orphan;
+}
+
+/* A lock that nobody touched for two minutes. */
+static bool is_stale(int folder_fd)
+{
+	struct stat st;
+
+	if (fstatat(folder_fd, KEYWORDS_LOCK, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    clock_wall_s() - st.st_mtim.tv_sec <= LOCK_STALE_S)
+		return false;
+	unlinkat(folder_fd, KEYWORDS_LOCK, 0);
+	return true;
+}
+
+static enum code wait_a_moment(struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum code rc = fiber_wait(-1, 0, clock_mono_ms() + LOCK_POLL_MS, &why);
+
+	if (rc == E_OK || rc == E_TIMEOUT)
+		return E_OK;
+	*err = why;
+	return rc;
+}
+
+/* Take the lock; *fd_r keeps it. One that could not be had is not waited for again at once. */
+static enum code lock(struct keywords *k, int folder_fd, int *fd_r, struct err *err)
 {
 	int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
 	char text[96];
-	struct stat st;
-	int fd;
+	enum code rc = E_OK;
 
-	while ((fd = openat(folder_fd, KEYWORDS_LOCK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    0600)) < 0) {
+	if (clock_mono_ms() < k->hopeless_until_ms)
+		deadline = 0;
+	while (rc == E_OK) {
+		*fd_r = openat(folder_fd, KEYWORDS_LOCK,
+			       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (*fd_r >= 0)
+			break;
 		if (errno != EEXIST)
 			return maildir_errno(err, E_ITEM_REFUSED, KEYWORDS_LOCK);
-		if (fstatat(folder_fd, KEYWORDS_LOCK, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    clock_wall_s() - st.st_mtim.tv_sec > LOCK_STALE_S) {
-			unlinkat(folder_fd, KEYWORDS_LOCK, 0);
+		if (is_orphan(folder_fd) || is_stale(folder_fd))
 			continue;
-		}
-		if (clock_mono_ms() >= deadline)
+		if (clock_mono_ms() >= deadline) {
+			k->hopeless_until_ms = clock_mono_ms() + LOCK_HOPELESS_MS;
 			return err_set(err, E_ITEM_REFUSED, "another program holds %s for more than 5 s",
 				       KEYWORDS_LOCK);
-		struct err why = ERR_INIT;
-		enum code rc = fiber_wait(-1, 0, clock_mono_ms() + 50, &why);
-
-		if (rc != E_OK && rc != E_TIMEOUT) {
-			*err = why;
-			return rc;
 		}
+		rc = wait_a_moment(err);
 	}
-	int n = snprintf(text, sizeof(text), "%ld:mailshadow", (long)getpid());
-	(void)!write(fd, text, (size_t)n);
-	close(fd);
+	if (rc != E_OK)
+		return rc;
+	(void)flock(*fd_r, LOCK_EX | LOCK_NB);
+	int n = snprintf(text, sizeof(text), "%ld%s", (long)getpid(), LOCK_MARK);
+	(void)!write(*fd_r, text, (size_t)n);
 	return E_OK;
 }
 
@@ -244,7 +293,8 @@ enum code keywords_add(struct keywords *k, int folder_fd, const char *set, mode_
 		return E_OK;
 	if (fail_step("keywords lock"))
 		return err_set(err, E_CANCELLED, "stopped");
-	enum code rc = lock(folder_fd, err);
+	int fd = -1;
+	enum code rc = lock(k, folder_fd, &fd, err);
 	if (rc != E_OK)
 		return rc;
 	/* what another program added meanwhile is not lost: it wrote under the same lock */
@@ -255,5 +305,6 @@ enum code keywords_add(struct keywords *k, int folder_fd, const char *set, mode_
 		forget(k);
 	if (!fail_dead())
 		unlinkat(folder_fd, KEYWORDS_LOCK, 0);
+	close(fd);
 	return rc;
 }

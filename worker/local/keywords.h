@@ -20,6 +20,7 @@
 struct keywords {
 	char *name[KEYWORDS_MAX];    /* NULL = free */
 	struct stat seen;            /* the file that was read; st_ino 0 = none */
+	int64_t hopeless_until_ms;   /* the lock could not be had: until then it is not waited for */
 };
 
 void keywords_free(struct keywords *k);
