@@ -214,12 +214,14 @@ enum code imap_connect(struct imap *im, struct err *err)
 
 	imap_drop(im);
 	imap_scan_reset(&im->scan);
+	im->next_tag = 0;
 	im->arena = own;
 	im->apple = false;
 	enum code rc = connect_now(im, err);
 	if (rc == E_PROTOCOL && im->dovecot && !im->no_guid) {
 		/* it calls itself Dovecot and does not know Dovecot's X-GUID */
 		im->no_guid = true;
+		im->next_tag = 0;
 		imap_scan_reset(&im->scan);
 		rc = connect_now(im, err);
 	}

@@ -43,6 +43,7 @@ struct imap_group {
 	bool selected;                   /* SELECT was sent for it (or it was selected already) */
 	bool refused;                    /* the folder could not be used: `err` */
 	struct err err;
+	bool partial;                    /* a FETCH was answered NO: what is missing may still be there */
 	void *verb;
 };
 

@@ -140,6 +140,13 @@ static enum code on_data(void *ctx, struct imap *im, struct imap_resp *r, struct
 
 /* --- asking --- */
 
+static void on_fetched(void *ctx, struct imap_call *call)
+{
+	struct imap_group *g = ctx;
+
+	g->partial |= call->status != IMAP_OK;
+}
+
 /* One FETCH for the wants from *at on, as many as fit. */
 static enum code send_fetch(struct reading *rd, struct imap_group *g, size_t *at, struct err *err)
 {
@@ -151,6 +158,7 @@ static enum code send_fetch(struct reading *rd, struct imap_group *g, size_t *at
 	for (size_t i = *at; i < g->n; i++)
 		uids[n++] = g->wants[i].uid;
 	call->after = &g->select;
+	call->done = on_fetched;
 	call->ctx = g;
 	imap_cmd_begin(im, call, "UID FETCH");
 	imap_cmd_add(im, " ");
@@ -224,8 +232,8 @@ static enum code settle_group(struct reading *rd, struct imap_group *g, struct e
 
 		if (w->seen)
 			continue;
-		if (g->refused) {
-			set_code(rd, w, g->err.code, text);
+		if (g->refused || !g->partial) {
+			set_code(rd, w, g->refused ? g->err.code : E_ITEM_GONE, text);
 			continue;
 		}
 		rc = imap_select(rd->im, g->folder->name, &again, err);
