@@ -12,18 +12,23 @@
 #define BASE_MAX 6
 
 static struct {
-	int fd;
+	int fd, copy_fd;
 	enum log_level level;
 	unsigned rate, in_second, held;
 	int64_t second;
 	struct { char *key, *value; } base[BASE_MAX];
-} sink = { .fd = STDERR_FILENO, .level = LOG_L_INFO, .rate = 10 };
+} sink = { .fd = STDERR_FILENO, .copy_fd = -1, .level = LOG_L_INFO, .rate = 10 };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 
 void log_to_fd(int fd)
 {
 	sink.fd = fd;
+}
+
+void log_copy_to_fd(int fd)
+{
+	sink.copy_fd = fd;
 }
 
 void log_set_level(enum log_level level)
@@ -119,10 +124,10 @@ const char *log_escape(const char *p, size_t n, char *out, size_t size)
 	return out;
 }
 
-static void write_line(const char *line, size_t n)
+static void write_line(int fd, const char *line, size_t n)
 {
 	while (n > 0) {
-		ssize_t put = write(sink.fd, line, n);
+		ssize_t put = write(fd, line, n);
 
 		if (put < 0 && errno == EINTR)
 			continue;
@@ -153,7 +158,9 @@ static void record(enum log_level level, const char *text)
 		at = sizeof(line) - 1;
 		line[at - 1] = '\n';
 	}
-	write_line(line, at);
+	write_line(sink.fd, line, at);
+	if (sink.copy_fd >= 0)
+		write_line(sink.copy_fd, line, at);
 }
 
 static bool over_rate(enum log_level level)

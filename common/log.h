@@ -13,6 +13,8 @@ enum log_level { LOG_L_ERROR, LOG_L_WARNING, LOG_L_INFO, LOG_L_DEBUG };
 
 /* Write to this descriptor (default: standard error) from now on; the descriptor stays the caller's. */
 void log_to_fd(int fd);
+/* Write every record to this one as well (-1: no longer); the descriptor stays the caller's. */
+void log_copy_to_fd(int fd);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 bool log_level_from_name(const char *name, enum log_level *level_r);

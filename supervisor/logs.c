@@ -29,12 +29,11 @@ enum code logs_open(struct super *super, struct err *err)
 		return rc;
 	log_set_level(super->version->conf->log_level);
 	log_set_rate(0);
-	if (super->foreground)
-		return E_OK;
 	int fd = open_log(super, "supervisor.log");
 	if (fd < 0)
 		return err_errno(err, E_IO, "%s/supervisor.log", dir);
 	log_to_fd(fd);
+	log_copy_to_fd(super->foreground ? STDERR_FILENO : -1);
 	if (super->log_fd >= 0)
 		close(super->log_fd);
 	super->log_fd = fd;

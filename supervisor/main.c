@@ -29,7 +29,7 @@ static const char usage[] =
 	"usage: mailshadowd [-c FILE] [--once] [--foreground] [--request JSON]\n"
 	"  -c FILE         configuration (default " DEFAULT_FILE ")\n"
 	"  --once          one full pass of every syncable pairing, then stop\n"
-	"  --foreground    log to standard error instead of supervisor.log\n"
+	"  --foreground    log to standard error as well (it never goes to the background)\n"
 	"  --request JSON  carry out one request (status, plan, verify) and print its answer\n"
 	"  --version, --help\n";
 
