@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define TRIES 6
+#define PINNED 16               /* changes during which folders stay open */
 
 /* --- directories that have to reach the disk --- */
 
@@ -146,8 +147,12 @@ static enum code name_there(struct change *c, const struct folder_item *item, ch
 {
 	struct maildir_name name = folder_item_name(item);
 	char base[2 * MAILDIR_NAME_MAX];
+	/* a letter that another program has just named must not be lost */
+	enum code rc = name.letters != 0 ? keywords_refresh(&c->from->keywords, c->from->fd, err) : E_OK;
+	if (rc != E_OK)
+		return rc;
 	const char *set = keywords_of(&c->from->keywords, c->arena, name.letters, name.passed);
-	enum code rc = keywords_add(&c->to->keywords, c->to->fd, set, c->to->file_mode, err);
+	rc = keywords_add(&c->to->keywords, c->to->fd, set, c->to->file_mode, err);
 
 	if (rc == E_OK)
 		rc = free_base(c, name.base, base, err);
@@ -363,7 +368,8 @@ enum code local_apply(struct endpoint *ep, struct arena *arena, struct ep_op *op
 		struct err why = ERR_INIT;
 
 		step = run_length(ops + i, n - i);
-		local_unpin(ep->impl);
+		if (step > 0 || i % PINNED == 0)
+			local_unpin(ep->impl);
 		rc = fiber_tick(&why);
 		if (rc == E_OK && step > 0) {
 			rc = local_create_run(ep->impl, arena, ops + i, step, &sync, &why);

@@ -37,8 +37,8 @@ struct local {
 	char *buffer;                /* LOCAL_BUFFER bytes for reading and converting */
 };
 
-/* The open folder that a listing called `name`; from the cache where possible, keywords fresh.
- * Stays open at least until the next local_unpin(). */
+/* The open folder that a listing called `name`; from the cache where possible, keywords fresh
+ * as of the last local_unpin(). Stays open at least until the next one. */
 enum code local_folder(struct local *l, struct span name, struct folder **folder_r, struct err *err) MS_MUST_USE;
 void local_unpin(struct local *l);
 void local_forget_folders(struct local *l);

@@ -99,8 +99,12 @@ enum code local_folder(struct local *l, struct span name, struct folder **folder
 		}
 		l->folders[l->n++] = f;
 	}
+	bool fresh = f->used > l->pinned;
+
 	f->used = ++l->clock;
 	*folder_r = f;
+	if (fresh)
+		return E_OK;
 	return keywords_refresh(&f->keywords, f->fd, err);
 }
 
