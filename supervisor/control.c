@@ -150,6 +150,12 @@ static void drop_client(struct control *control, struct client *c)
 	control->handler.gone(control->handler.ctx, number);
 }
 
+/* A whole line has waited for the answer to the one before it. */
+static bool has_request(const struct client *c)
+{
+	return c->fd >= 0 && !c->busy && span_find(buf_span(&c->in), 0, '\n') != SIZE_MAX;
+}
+
 /* Hand over the next request if none is under way. */
 static void next_request(struct control *control, struct client *c)
 {
@@ -359,6 +365,19 @@ void control_serve(struct control *control, const struct pollfd *pfds, size_t n)
 			}
 		}
 	}
+	for (size_t j = 0; j < CONTROL_CLIENTS_MAX; j++) {
+		if (has_request(&control->clients[j]))
+			next_request(control, &control->clients[j]);
+	}
 	if (n > 0 && (pfds[0].revents & POLLIN))
 		accept_client(control);
+}
+
+bool control_pending(const struct control *control)
+{
+	for (size_t j = 0; j < CONTROL_CLIENTS_MAX; j++) {
+		if (has_request(&control->clients[j]))
+			return true;
+	}
+	return false;
 }

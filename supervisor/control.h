@@ -56,6 +56,8 @@ int control_exit(const struct control *control);
 struct pollfd;
 size_t control_poll_fill(struct control *control, struct pollfd *pfds);
 void control_serve(struct control *control, const struct pollfd *pfds, size_t n);
+/* A request lies here already: control_serve() without waiting. */
+bool control_pending(const struct control *control);
 
 /* Append one answer line for a piece of text to out; invalid UTF-8 becomes U+FFFD. */
 void control_format_part(struct buf *out, struct span text);

@@ -107,6 +107,8 @@ static int patience(const struct super *super)
 {
 	int64_t now = clock_mono_ms(), next = pool_next_ms(&super->pool, now);
 
+	if (control_pending(super->control))
+		return 0;
 	next = next < now + WATCHDOG_MS ? next : now + WATCHDOG_MS;
 	return next <= now ? 0 : (int)(next - now);
 }
