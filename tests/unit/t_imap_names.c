@@ -61,6 +61,10 @@ static void test_known(void **state)
 	assert_false(imap_name_of(&flat, arena, SPAN_LIT("a/b"), 0, &out));
 	assert_false(imap_name_of(&slash, arena, SPAN_LIT("a//b"), 0, &out));
 	assert_false(imap_name_of(&slash, arena, SPAN_LIT("a\377"), 0, &out));
+	assert_false(imap_name_of(&slash, arena, SPAN_LIT("a/"), 0, &out));
+	assert_false(imap_path_of(&slash, arena, SPAN_LIT("a//b"), '/', &out));
+	assert_false(imap_path_of(&slash, arena, SPAN_LIT("/"), '/', &out));
+	expect_path(&slash, "a/", "a");
 	/* other people's folders are not ours */
 	assert_false(imap_path_of(&dot, arena, SPAN_LIT("shared.x"), '.', &out));
 	slash.foreign[0] = SPAN_LIT("Other Users/");

@@ -188,11 +188,15 @@ bool imap_path_of(struct imap *im, struct arena *arena, struct span name, char s
 	if (is_foreign(im, name) || !starts(name, im->prefix) || name.n == im->prefix.n)
 		return false;
 	rest = span_cut(name, im->prefix.n, name.n);
+	if (separator != '\0' && rest.p[rest.n - 1] == separator)
+		rest.n--;                    /* "Parent/", as some show what only holds children */
 	if (separator == '\0') {
 		*path_r = decode_component(im, arena, rest, separator);
 		return true;
 	}
 	for (bool first = true; span_next(&rest, separator, &part); first = false) {
+		if (part.n == 0)
+			return false;        /* no path can say that */
 		if (first && span_eq_nocase_str(part, "INBOX"))
 			path = SPAN_LIT("INBOX");
 		else
@@ -221,7 +225,7 @@ bool imap_name_of(struct imap *im, struct arena *arena, struct span path, unsign
 {
 	struct span rest = path, part, raw;
 	struct buf name;
-	bool ok = path.n > 0;
+	bool ok = path.n > 0 && path.p[path.n - 1] != '/';
 
 	if (path_eq(path, SPAN_LIT("INBOX"))) {
 		*name_r = SPAN_LIT("INBOX");
