@@ -137,7 +137,9 @@ enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err)
 
 /* --- seccomp --- */
 
-/* Refused whatever the arguments. Names that this libseccomp or machine lacks are skipped. */
+/* Refused whatever the arguments. Names that this libseccomp or machine lacks are skipped. Setting
+ * one's own scheduling is not among them: a thread of libzmq may do it as late as here, and aborts
+ * the process if it is refused. */
 static const char *const refused[] = {
 	/* other programs, processes, namespaces */
 	"execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev",
@@ -163,7 +165,7 @@ static const char *const refused[] = {
 	/* identity and clocks */
 	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid",
 	"setgroups", "capset", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "sethostname",
-	"setdomainname", "setpriority", "sched_setscheduler", "sched_setattr",
+	"setdomainname",
 	/* System V, which lives outside all files */
 	"shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "semget", "semop", "mq_open",
 };

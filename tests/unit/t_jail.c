@@ -317,13 +317,23 @@ static bool w_thread(void)
 	return pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0;
 }
 
+/* libzmq's threads do this when they start, which may be after seccomp. */
+static bool w_scheduling(void)
+{
+	struct sched_param param;
+	int policy;
+
+	return pthread_getschedparam(pthread_self(), &policy, &param) == 0 &&
+	       pthread_setschedparam(pthread_self(), policy, &param) == 0;
+}
+
 #define WORK(name) { #name, w_##name }
 static const struct {
 	const char *name;
 	bool (*attempt)(void);
 } works[] = {
 	WORK(resolve), WORK(tcp), WORK(udp6), WORK(sqlite), WORK(maildir), WORK(spool), WORK(zoneinfo),
-	WORK(certificates), WORK(thread),
+	WORK(certificates), WORK(thread), WORK(scheduling),
 };
 
 /* --- the jailed process --- */
