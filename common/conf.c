@@ -10,7 +10,8 @@
 
 bool conf_name_valid(const char *name)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
+				      "89_-.";
 	size_t n = strlen(name);
 
 	return n >= 1 && n <= CONF_NAME_MAX && name[0] != '.' && strspn(name, letters) == n;
@@ -36,11 +37,14 @@ void conf_free(struct conf **conf)
 }
 
 /* The absolute directory of `file`, in the arena. */
-static enum code directory_of(struct arena *arena, const char *file, const char **dir_r, struct err *err)
+static enum code directory_of(struct arena *arena, const char *file, const char **dir_r,
+			      struct err *err)
 {
 	const char *slash = strrchr(file, '/');
 	size_t n = slash == NULL ? 0 : (size_t)(slash - file);
-	const char *dir = slash == NULL ? "." : n == 0 ? "/" : arena_str(arena, (struct span){ file, n });
+	const char *dir = slash == NULL ? "."
+			  : n == 0	? "/"
+					: arena_str(arena, (struct span){ file, n });
 	char *real = realpath(dir, NULL);
 
 	if (real == NULL)
@@ -50,7 +54,8 @@ static enum code directory_of(struct arena *arena, const char *file, const char 
 	return E_OK;
 }
 
-static enum code read_tree(const char *file, struct arena *tree, struct xml_node **root_r, struct err *err)
+static enum code read_tree(const char *file, struct arena *tree, struct xml_node **root_r,
+			   struct err *err)
 {
 	static const struct xml_limits limits = {
 		.code = E_CONF, .bytes = CONF_FILE_MAX, .text_bytes = 64 * 1024, .depth = 16,
@@ -60,7 +65,8 @@ static enum code read_tree(const char *file, struct arena *tree, struct xml_node
 	buf_init(&b, CONF_FILE_MAX + 1);
 	enum code rc = io_read_file(file, &b, err);
 	if (rc != E_OK)
-		rc = err_set(err, E_CONF, "%s: the configuration cannot be read: %s", file, strerror(errno));
+		rc = err_set(err, E_CONF, "%s: the configuration cannot be read: %s", file,
+			     strerror(errno));
 	if (rc == E_OK)
 		rc = xml_parse_tree(tree, file, buf_span(&b), &limits, root_r, err);
 	buf_free(&b);
@@ -85,7 +91,11 @@ enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text),
 	struct arena *tree = arena_new(CONF_ARENA_MAX);
 	struct conf *conf = &box->conf;
 	struct conf_loader l = {
-		.src = { .arena = box->arena, .dir = "" }, .conf = conf, .warn = warn, .warn_ctx = ctx, .err = err,
+		.src = { .arena = box->arena, .dir = "" },
+		.conf = conf,
+		.warn = warn,
+		.warn_ctx = ctx,
+		.err = err,
 	};
 
 	*conf_r = NULL;
@@ -111,11 +121,13 @@ char *conf_peek_runtime_dir(const char *file)
 	struct xml_node *root = NULL;
 	char *dir = NULL;
 
-	if (directory_of(box->arena, file, &src.dir, NULL) == E_OK && read_tree(file, box->arena, &root, NULL) == E_OK) {
+	if (directory_of(box->arena, file, &src.dir, NULL) == E_OK &&
+	    read_tree(file, box->arena, &root, NULL) == E_OK) {
 		const struct xml_node *gateway = xml_child(root, "gateway");
 		const struct xml_node *node = gateway == NULL ? NULL : xml_child(gateway, s->name);
 
-		if (conf_value_read(s, node == NULL ? s->fallback : node->text, &src, &box->conf, NULL) == E_OK)
+		if (conf_value_read(s, node == NULL ? s->fallback : node->text, &src, &box->conf,
+				    NULL) == E_OK)
 			dir = mem_strdup(box->conf.runtime_dir);
 	}
 	struct conf *conf = &box->conf;

@@ -19,7 +19,7 @@ enum conf_deletions { DELETIONS_TRASH, DELETIONS_ARCHIVE, DELETIONS_EXPUNGE };
 
 #define CONF_CA_MAX ((size_t)20 * 1024)   /* of one CAFile: both sides' fit into one task message */
 #define CONF_NAME_MAX 64
-/* Below RuntimeDirectory; conf_load() refuses a directory that makes one of them too long to bind. */
+/* Below RuntimeDirectory; conf_load() refuses a directory that makes one too long to bind. */
 #define CONF_CONTROL_SOCKET "control/socket"
 #define CONF_BUS_SOCKET "bus/socket"
 #define CONF_SOCKET_PATH_MAX 107
@@ -34,7 +34,7 @@ struct conf_secret {
 
 struct conf_endpoint {
 	const char *name;
-	const char *type;             /* "imap", "local", ... as in the registry of endpoint types */
+	const char *type;             /* "imap", "local", ... as in the registry of types */
 	int line;
 	const char *login;            /* LoginName; NULL where there is none */
 	const char *smtp_address;     /* or NULL */
@@ -42,9 +42,9 @@ struct conf_endpoint {
 	const char *server;           /* host; NULL where there is none */
 	uint16_t port;                /* 0 = the type's default */
 	enum conf_tls tls;
-	const char *auth;             /* "" = automatic; else "plain", "login", "xoauth2", "oauthbearer" */
+	const char *auth;             /* "" = automatic; "plain", "login", "xoauth2" ... */
 	const char *ca_file;          /* or NULL: the system's store */
-	const char *ca_pem;           /* contents of ca_file, read at load; at most CONF_CA_MAX bytes */
+	const char *ca_pem;           /* its contents, read at load; at most CONF_CA_MAX bytes */
 	const char *path;             /* local: base directory */
 	uint32_t max_connections;     /* 0 = the type's default */
 };
@@ -76,7 +76,7 @@ struct conf_pairing {
 	struct conf_mailbox mailbox[SIDES];
 	enum conf_conflict conflict;
 	enum conf_deletions deletions[SIDES];  /* what becomes of that side's copy */
-	const char *const *excludes;  /* canonical folder paths, a trailing slash-star covers children */
+	const char *const *excludes;  /* canonical paths, a trailing slash-star covers children */
 	size_t n_excludes;
 	const struct conf_folder_map *maps;
 	size_t n_maps;
@@ -109,7 +109,7 @@ struct conf {
 	size_t n_pairings;
 };
 
-/* Warnings (an old name, a setting without effect) are passed to `warn` (may be NULL) one by one. */
+/* Warnings (an old name, a setting without effect) go to `warn` (may be NULL) one by one. */
 enum code conf_load(const char *file, void (*warn)(void *ctx, const char *text), void *ctx,
 		    struct conf **conf_r, struct err *err) MS_MUST_USE;
 void conf_free(struct conf **conf);
@@ -125,10 +125,12 @@ void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *tex
 
 /* One pairing with its two endpoints and the settings that a worker obeys, without secrets, as the
  * bytes a worker gets (JSON), and back. The result of conf_pairing_decode is a struct conf with
- * exactly one pairing and two endpoints (left, right; the same one twice if both sides share it). */
+ * exactly one pairing and two endpoints (left, right; one twice if both sides share it). */
 struct buf;
-void conf_pairing_encode(const struct conf *conf, const struct conf_pairing *pairing, struct buf *out);
-enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r, struct err *err) MS_MUST_USE;
+void conf_pairing_encode(const struct conf *conf, const struct conf_pairing *pairing,
+			 struct buf *out);
+enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r,
+			      struct err *err) MS_MUST_USE;
 
 /* "15m", "30s", "200ms" ...: the shortest exact form of a duration, as conf_print shows it. */
 #define CONF_TIME_TEXT 32

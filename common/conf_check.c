@@ -44,11 +44,14 @@ static enum code read_ca(struct conf_loader *l, int line, struct conf_endpoint *
 	buf_init(&b, CONF_CA_MAX + 1);
 	enum code rc = io_read_file(e->ca_file, &b, &why);
 	if (b.n > CONF_CA_MAX) {
-		rc = conf_fail(l, line, "CAFile: %.200s is larger than %zu KiB; put only your own CA into it, or leave "
-			       "CAFile out to trust the system's store", e->ca_file, CONF_CA_MAX / 1024);
+		rc = conf_fail(l, line,
+			       "CAFile: %.200s is larger than %zu KiB; put only your own CA into "
+			       "it, or leave CAFile out to trust the system's store",
+			       e->ca_file, CONF_CA_MAX / 1024);
 	} else if (rc != E_OK) {
 		rc = conf_fail(l, line, "CAFile: %s", err_text(&why));
-	} else if (span_find_nocase(buf_span(&b), "-----BEGIN ") == SIZE_MAX || memchr(b.p, '\0', b.n) != NULL) {
+	} else if (span_find_nocase(buf_span(&b), "-----BEGIN ") == SIZE_MAX ||
+		   memchr(b.p, '\0', b.n) != NULL) {
 		rc = conf_fail(l, line, "CAFile: %.200s holds no PEM certificate", e->ca_file);
 	} else {
 		e->ca_pem = arena_str(l->src.arena, buf_span(&b));
@@ -62,20 +65,26 @@ static bool has_secret(const struct conf_secret *s)
 	return s->file != NULL || s->credential != NULL;
 }
 
-static enum code check_imap(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
+			    struct conf_endpoint *e)
 {
 	enum code rc = E_OK;
 
 	if (e->server == NULL)
 		return conf_fail(l, node->line, "endpoint '%s' needs a <Server>", e->name);
 	if (e->tls == TLS_NONE && !is_loopback(e->server))
-		return conf_fail(l, line_of(node, "TLS"), "TLS none is possible only with a server on this machine "
-				 "(localhost, 127.0.0.1, ::1), not with '%.100s'", e->server);
+		return conf_fail(l, line_of(node, "TLS"),
+				 "TLS none is possible only with a server on this machine "
+				 "(localhost, 127.0.0.1, ::1), not with '%.100s'",
+				 e->server);
 	if (has_secret(&e->password) && e->login == NULL)
-		return conf_fail(l, line_of(node, "Password"), "endpoint '%s' has a <Password> but no <LoginName>; for one "
-				 "password that all mailboxes share write <DefaultPassword>", e->name);
+		return conf_fail(l, line_of(node, "Password"),
+				 "endpoint '%s' has a <Password> but no <LoginName>; for one "
+				 "password that all mailboxes share write <DefaultPassword>",
+				 e->name);
 	if (e->login != NULL && !has_secret(&e->password))
-		conf_warn(l, line_of(node, "LoginName"), "endpoint '%s' has a <LoginName> but no <Password>; it is not used",
+		conf_warn(l, line_of(node, "LoginName"),
+			  "endpoint '%s' has a <LoginName> but no <Password>; it is not used",
 			  e->name);
 	if (e->ca_file != NULL && e->tls == TLS_NONE)
 		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect with TLS none");
@@ -88,12 +97,14 @@ static enum code check_imap(struct conf_loader *l, const struct xml_node *node, 
 	return rc;
 }
 
-enum code conf_check_endpoint(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+enum code conf_check_endpoint(struct conf_loader *l, const struct xml_node *node,
+			      struct conf_endpoint *e)
 {
 	if (conf_type_bit(e->type) == T_IMAP)
 		return check_imap(l, node, e);
 	if (e->path == NULL)
-		return conf_fail(l, node->line, "endpoint '%s' of type local needs a <Path>", e->name);
+		return conf_fail(l, node->line, "endpoint '%s' of type local needs a <Path>",
+				 e->name);
 	return E_OK;
 }
 
@@ -102,18 +113,23 @@ static bool safe_as_file(const char *name)
 	return strchr(name, '/') == NULL && name[0] != '.' && strlen(name) <= 255;
 }
 
-enum code conf_check_mailbox(struct conf_loader *l, const struct xml_node *node, struct conf_mailbox *m)
+enum code conf_check_mailbox(struct conf_loader *l, const struct xml_node *node,
+			     struct conf_mailbox *m)
 {
 	size_t n = strlen(m->smtp_name);
 	bool local = conf_type_bit(m->endpoint->type) == T_LOCAL;
 
 	if (m->smtp_name[0] == ' ' || m->smtp_name[n - 1] == ' ')
-		return conf_fail(l, node->line, "SMTPName '%.80s' begins or ends with a blank", m->smtp_name);
+		return conf_fail(l, node->line, "SMTPName '%.80s' begins or ends with a blank",
+				 m->smtp_name);
 	if (local && !safe_as_file(m->smtp_name))
-		return conf_fail(l, node->line, "SMTPName '%.80s' names a folder on disk: no '/', no '.' in front, at most "
-				 "255 bytes", m->smtp_name);
+		return conf_fail(l, node->line,
+				 "SMTPName '%.80s' names a folder on disk: no '/', no '.' in "
+				 "front, at most 255 bytes",
+				 m->smtp_name);
 	if (local && (m->login != NULL || has_secret(&m->password)))
-		return conf_fail(l, node->child->line, "<%s> does not belong to a mailbox of type local; remove it",
+		return conf_fail(l, node->child->line,
+				 "<%s> does not belong to a mailbox of type local; remove it",
 				 node->child->name);
 	if (m->login == NULL && has_secret(&m->password))
 		m->login = m->smtp_name;
@@ -131,7 +147,8 @@ static int by_login(const void *a, const void *b)
 
 static enum code check_logins(struct conf_loader *l)
 {
-	const struct conf_endpoint **all = arena_calloc(l->src.arena, l->conf->n_endpoints + 1, sizeof(*all));
+	const struct conf_endpoint **all =
+		arena_calloc(l->src.arena, l->conf->n_endpoints + 1, sizeof(*all));
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->conf->n_endpoints; i++) {
@@ -141,9 +158,11 @@ static enum code check_logins(struct conf_loader *l)
 	qsort(all, n, sizeof(*all), by_login);
 	for (size_t i = 1; i < n; i++) {
 		if (strcasecmp(all[i - 1]->login, all[i]->login) == 0)
-			return conf_fail(l, all[i]->line, "endpoints '%s' and '%s' (line %d) have the same LoginName "
-					 "'%.100s'; every endpoint needs a service account of its own name",
-					 all[i]->name, all[i - 1]->name, all[i - 1]->line, all[i]->login);
+			return conf_fail(
+				l, all[i]->line,
+				"endpoints '%s' and '%s' (line %d) have the same LoginName "
+				"'%.100s'; every endpoint needs a service account of its own name",
+				all[i]->name, all[i - 1]->name, all[i - 1]->line, all[i]->login);
 	}
 	return E_OK;
 }
@@ -168,7 +187,8 @@ static const char *mailbox_key(struct arena *arena, const struct conf_mailbox *m
 	if (conf_type_bit(e->type) == T_LOCAL)
 		return arena_printf(arena, "local %s/%s", e->path, m->smtp_name);
 	unsigned port = e->port != 0 ? e->port : e->tls == TLS_IMPLICIT ? 993 : 143;
-	char *key = arena_printf(arena, "imap %s %u %s", e->server, port, m->login != NULL ? m->login : m->smtp_name);
+	char *key = arena_printf(arena, "imap %s %u %s", e->server, port,
+				 m->login != NULL ? m->login : m->smtp_name);
 	lower(key);
 	return key;
 }
@@ -178,7 +198,9 @@ static int by_key(const void *a, const void *b)
 	const struct box_key *x = a, *y = b;
 	int c = strcmp(x->key, y->key);
 
-	return c != 0 ? c : (x->mailbox->line > y->mailbox->line) - (x->mailbox->line < y->mailbox->line);
+	return c != 0 ? c
+		      : (x->mailbox->line > y->mailbox->line) -
+				(x->mailbox->line < y->mailbox->line);
 }
 
 static void warn_shared(struct conf_loader *l, struct box_key *keys, size_t n)
@@ -187,10 +209,12 @@ static void warn_shared(struct conf_loader *l, struct box_key *keys, size_t n)
 		qsort(keys, n, sizeof(*keys), by_key);
 	for (size_t i = 1; i < n; i++) {
 		if (strcmp(keys[i - 1].key, keys[i].key) == 0)
-			conf_warn(l, keys[i].mailbox->line, "mailbox '%s' on endpoint '%s' is in pairing '%s' and in pairing '%s' "
-				  "(line %d); see that the pairings form no ring", keys[i].mailbox->smtp_name,
-				  keys[i].mailbox->endpoint->name, keys[i].pairing->name,
-				  keys[i - 1].pairing->name, keys[i - 1].mailbox->line);
+			conf_warn(l, keys[i].mailbox->line,
+				  "mailbox '%s' on endpoint '%s' is in pairing '%s' and in "
+				  "pairing '%s' (line %d); see that the pairings form no ring",
+				  keys[i].mailbox->smtp_name, keys[i].mailbox->endpoint->name,
+				  keys[i].pairing->name, keys[i - 1].pairing->name,
+				  keys[i - 1].mailbox->line);
 	}
 }
 
@@ -206,11 +230,15 @@ static enum code check_mailboxes(struct conf_loader *l)
 		keys[i] = (struct box_key){ mailbox_key(l->src.arena, m), p, m };
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct conf_mailbox *left = keys[2 * i].mailbox, *right = keys[2 * i + 1].mailbox;
+		const struct conf_mailbox *left = keys[2 * i].mailbox,
+					  *right = keys[2 * i + 1].mailbox;
 
 		if (strcmp(keys[2 * i].key, keys[2 * i + 1].key) == 0 ||
-		    (left->endpoint == right->endpoint && strcmp(left->smtp_name, right->smtp_name) == 0))
-			return conf_fail(l, right->line, "both mailboxes of pairing '%s' are the same one, '%.100s'",
+		    (left->endpoint == right->endpoint &&
+		     strcmp(left->smtp_name, right->smtp_name) == 0))
+			return conf_fail(l, right->line,
+					 "both mailboxes of pairing '%s' are the same one, "
+					 "'%.100s'",
 					 keys[2 * i].pairing->name, right->smtp_name);
 	}
 	warn_shared(l, keys, 2 * n);
@@ -236,7 +264,9 @@ static enum code check_pairing_names(struct conf_loader *l)
 	qsort(all, n, sizeof(*all), by_pairing);
 	for (size_t i = 1; i < n; i++) {
 		if (strcmp(all[i - 1]->name, all[i]->name) == 0)
-			return conf_fail(l, all[i]->line, "there is a pairing '%s' already (line %d); names must differ",
+			return conf_fail(l, all[i]->line,
+					 "there is a pairing '%s' already (line %d); names must "
+					 "differ",
 					 all[i]->name, all[i - 1]->line);
 	}
 	return E_OK;
@@ -257,8 +287,9 @@ static enum code check_maps(struct conf_loader *l, const struct conf_pairing *p)
 		qsort(names, p->n_maps, sizeof(*names), by_text);
 		for (size_t i = 1; i < p->n_maps; i++) {
 			if (strcmp(names[i - 1], names[i]) == 0)
-				return conf_fail(l, p->line, "pairing '%s' maps the %s folder '%.100s' twice", p->name,
-						 side_name(side), names[i]);
+				return conf_fail(l, p->line,
+						 "pairing '%s' maps the %s folder '%.100s' twice",
+						 p->name, side_name(side), names[i]);
 		}
 	}
 	return E_OK;
@@ -274,12 +305,15 @@ static enum code check_gateway(struct conf_loader *l)
 		size_t n = strlen(c->runtime_dir) + 1 + strlen(sockets[i]);
 
 		if (n > CONF_SOCKET_PATH_MAX)
-			return conf_fail(l, line_of(gateway, "RuntimeDirectory"), "RuntimeDirectory makes the socket path "
-					 "%.200s/%s %zu bytes long; at most %d are possible: take a shorter directory",
+			return conf_fail(l, line_of(gateway, "RuntimeDirectory"),
+					 "RuntimeDirectory makes the socket path %.200s/%s %zu "
+					 "bytes long; at most %d are possible: take a shorter "
+					 "directory",
 					 c->runtime_dir, sockets[i], n, CONF_SOCKET_PATH_MAX);
 	}
 	if (c->dispatch_hold_max_ms < c->dispatch_hold_ms)
-		return conf_fail(l, line_of(gateway, "DispatchHold"), "DispatchHold is longer than DispatchHoldMax");
+		return conf_fail(l, line_of(gateway, "DispatchHold"),
+				 "DispatchHold is longer than DispatchHoldMax");
 	return E_OK;
 }
 

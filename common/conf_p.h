@@ -57,18 +57,20 @@ struct conf_source {
 
 /* Parse `text` into the row's member of `base`. The error's text is only "NAME: what is wrong";
  * not for V_SECRET and V_LATER. */
-enum code conf_value_read(const struct conf_setting *s, const char *text, const struct conf_source *src,
-			  void *base, struct err *err) MS_MUST_USE;
+enum code conf_value_read(const struct conf_setting *s, const char *text,
+			  const struct conf_source *src, void *base, struct err *err) MS_MUST_USE;
 /* The member as text that conf_value_read takes again; NULL where it is unset. V_SECRET: "***". */
 const char *conf_value_text(const struct conf_setting *s, const void *base, struct arena *arena);
 void conf_defaults(const struct conf_table *t, const struct conf_source *src, void *base);
 const struct conf_setting *conf_setting_find(const struct conf_table *t, const char *name);
 
-#define CONF_KIND_LIST(X) X(MAIL, "mail") X(EVENTS, "events") X(CONTACTS, "contacts") X(TASKS, "tasks")
+#define CONF_KIND_LIST(X) \
+	X(MAIL, "mail") X(EVENTS, "events") X(CONTACTS, "contacts") X(TASKS, "tasks")
 #define CONF_KINDS 4
 #define CONF_KINDS_ALL ((1u << CONF_KINDS) - 1)
 extern const char *const conf_kind_names[CONF_KINDS];       /* index = enum ep_kind */
-extern const char *const conf_conflict_names[4], *const conf_deletions_names[3], *const conf_tls_names[3];
+extern const char *const conf_conflict_names[4], *const conf_deletions_names[3];
+extern const char *const conf_tls_names[3];
 /* Index of `name` in names[n]; false if it is not there. */
 bool conf_word(const char *const *names, size_t n, const char *name, unsigned *index_r);
 unsigned conf_type_bit(const char *type);                   /* 0 = no such type */
@@ -105,24 +107,33 @@ enum code conf_parse(struct conf_loader *l, const struct xml_node *root) MS_MUST
 enum code conf_parse_pairing(struct conf_loader *l, const struct xml_node *node,
 			     struct conf_pairing *pairing) MS_MUST_USE;
 
-/* Pieces that both use. `names` is a blank-separated list of what is allowed. */
-enum code conf_only_attrs(struct conf_loader *l, const struct xml_node *node, const char *names) MS_MUST_USE;
+/* One element (conf_element.c). `names` is a blank-separated list of what is allowed. */
+bool conf_in_list(const char *names, const char *name);
+const char *conf_near_word(struct conf_loader *l, const char *word, const char *names);
+enum code conf_only_attrs(struct conf_loader *l, const struct xml_node *node,
+			  const char *names) MS_MUST_USE;
 enum code conf_no_text(struct conf_loader *l, const struct xml_node *node) MS_MUST_USE;
 enum code conf_no_children(struct conf_loader *l, const struct xml_node *node) MS_MUST_USE;
-enum code conf_unknown(struct conf_loader *l, const struct xml_node *node, const struct conf_table *t,
-		       const char *names) MS_MUST_USE;
+enum code conf_unknown(struct conf_loader *l, const struct xml_node *node,
+		       const struct conf_table *t, const char *names) MS_MUST_USE;
 enum code conf_once(struct conf_loader *l, const struct xml_node *node) MS_MUST_USE;
 /* The element `node` into the row's member of `base`. */
 enum code conf_read_setting(struct conf_loader *l, const struct conf_setting *s,
 			    const struct xml_node *node, void *base) MS_MUST_USE;
-enum code conf_read_guard(struct conf_loader *l, const struct xml_node *node, struct conf_guard *guard) MS_MUST_USE;
-enum code conf_read_name(struct conf_loader *l, const struct xml_node *node, const char **name_r) MS_MUST_USE;/* The rules that look at more than one value, and at the disk. The first two are called while the
+enum code conf_read_guard(struct conf_loader *l, const struct xml_node *node,
+			  struct conf_guard *guard) MS_MUST_USE;
+enum code conf_read_name(struct conf_loader *l, const struct xml_node *node,
+			 const char **name_r) MS_MUST_USE;
+
+/* The rules that look at more than one value, and at the disk. The first two are called while the
  * element is at hand, because their errors name the line of one of its children. */
-enum code conf_check_endpoint(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e) MS_MUST_USE;
-enum code conf_check_mailbox(struct conf_loader *l, const struct xml_node *node, struct conf_mailbox *m) MS_MUST_USE;
+enum code conf_check_endpoint(struct conf_loader *l, const struct xml_node *node,
+			      struct conf_endpoint *e) MS_MUST_USE;
+enum code conf_check_mailbox(struct conf_loader *l, const struct xml_node *node,
+			     struct conf_mailbox *m) MS_MUST_USE;
 enum code conf_check(struct conf_loader *l) MS_MUST_USE;
 /* Is the secret's file there, private and not a link? Its contents are not looked at here. */
-enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node, const struct conf_secret *secret)
-	MS_MUST_USE;
+enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node,
+			    const struct conf_secret *secret) MS_MUST_USE;
 
 #endif

@@ -1,224 +1,10 @@
 /* conf_parse.c - the XML of a configuration into structs: gateway and endpoints.
  *
  * Here every element and value is judged on its own; rules between values are in conf_check.c.
- * Nothing unknown is skipped: a mistyped setting that is ignored would be a setting lost.
  */
 #include "conf_p.h"
 
-#include "near.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-enum code conf_fail(struct conf_loader *l, int line, const char *fmt, ...)
-{
-	char text[400];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	err_set(l->err, E_CONF, "%.150s:%d: %s", l->file, line, text);
-	return E_CONF;
-}
-
-void conf_warn(struct conf_loader *l, int line, const char *fmt, ...)
-{
-	char text[400], whole[600];
-	va_list ap;
-
-	if (l->warn == NULL)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	snprintf(whole, sizeof(whole), "%.150s:%d: %s", l->file, line, text);
-	l->warn(l->warn_ctx, whole);
-}
-
-static void offer_list(struct near *near, struct arena *arena, const char *names)
-{
-	struct span rest = span_of(names), part;
-
-	while (span_next(&rest, ' ', &part))
-		near_offer(near, arena_str(arena, part));
-}
-
-static bool in_list(const char *names, const char *name)
-{
-	struct span rest = span_of(names), part;
-
-	while (span_next(&rest, ' ', &part)) {
-		if (span_eq_str(part, name))
-			return true;
-	}
-	return false;
-}
-
-enum code conf_only_attrs(struct conf_loader *l, const struct xml_node *node, const char *names)
-{
-	for (size_t i = 0; i < node->n_attrs; i++) {
-		struct near near = { .word = node->attrs[i].name };
-
-		if (in_list(names, near.word))
-			continue;
-		offer_list(&near, l->src.arena, names);
-		if (near.best != NULL)
-			return conf_fail(l, node->line, "<%s> has no attribute '%.60s'; did you mean '%s'?",
-					 node->name, near.word, near.best);
-		return conf_fail(l, node->line, "<%.60s> has no attribute '%.60s'%s%s", node->name, near.word,
-				 names[0] != '\0' ? "; known: " : "; it has none", names);
-	}
-	return E_OK;
-}
-
-enum code conf_no_text(struct conf_loader *l, const struct xml_node *node)
-{
-	if (node->text[0] == '\0')
-		return E_OK;
-	return conf_fail(l, node->line, "<%s> holds no text of its own, but '%.40s' stands there", node->name, node->text);
-}
-
-enum code conf_no_children(struct conf_loader *l, const struct xml_node *node)
-{
-	if (node->child == NULL)
-		return E_OK;
-	return conf_fail(l, node->child->line, "<%.60s> does not belong into <%s>", node->child->name, node->name);
-}
-
-enum code conf_unknown(struct conf_loader *l, const struct xml_node *node, const struct conf_table *t,
-		       const char *names)
-{
-	struct near near = { .word = node->name };
-
-	for (size_t i = 0; t != NULL && i < t->n; i++)
-		near_offer(&near, t->rows[i].name);
-	offer_list(&near, l->src.arena, names);
-	if (near.best != NULL)
-		return conf_fail(l, node->line, "<%s> is not known in <%s>; did you mean <%s>?", node->name,
-				 node->parent->name, near.best);
-	return conf_fail(l, node->line, "<%.60s> is not known in <%s>; remove it", node->name, node->parent->name);
-}
-
-enum code conf_once(struct conf_loader *l, const struct xml_node *node)
-{
-	const struct xml_node *first = xml_child(node->parent, node->name);
-
-	if (first == node)
-		return E_OK;
-	return conf_fail(l, node->line, "<%s> stands here a second time (first on line %d); remove one",
-			 node->name, first->line);
-}
-
-/* XML itself lets tabs, newlines and C1 controls through; no value of ours may have them. */
-static bool has_control(const char *text)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	for (; *p != '\0'; p++) {
-		if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
-			return true;
-	}
-	return false;
-}
-
-static enum code check_values(struct conf_loader *l, const struct xml_node *node)
-{
-	if (has_control(node->text) && node->child == NULL)
-		return conf_fail(l, node->line, "<%.60s> contains a control character or line break", node->name);
-	for (size_t i = 0; i < node->n_attrs; i++) {
-		if (has_control(node->attrs[i].value))
-			return conf_fail(l, node->line, "attribute '%.60s' contains a control character",
-					 node->attrs[i].name);
-	}
-	for (const struct xml_node *child = node->child; child != NULL; child = child->next) {
-		enum code rc = check_values(l, child);   /* depth is limited by the parser */
-
-		if (rc != E_OK)
-			return rc;
-	}
-	return E_OK;
-}
-
-static enum code read_secret(struct conf_loader *l, const struct xml_node *node, struct conf_secret *secret)
-{
-	static const struct conf_setting file_row = { .name = "file", .value = V_PATH };
-	const char *file = xml_attr(node, "file"), *credential = xml_attr(node, "credential");
-	enum code rc = conf_only_attrs(l, node, "file credential");
-	struct err why = ERR_INIT;
-
-	if (rc != E_OK)
-		return rc;
-	if (node->text[0] != '\0')
-		return conf_fail(l, node->line, "the secret of <%s> must not stand in this file; put it into a file of "
-				 "mode 0600 and write <%s file=\"...\"/>", node->name, node->name);
-	if ((file == NULL) == (credential == NULL))
-		return conf_fail(l, node->line, "<%s> needs either file=\"...\" or credential=\"...\"", node->name);
-	if (credential != NULL) {
-		if (!conf_name_valid(credential))
-			return conf_fail(l, node->line, "credential '%.60s' is not a plain name", credential);
-		secret->credential = arena_str(l->src.arena, span_of(credential));
-		return E_OK;
-	}
-	if (conf_value_read(&file_row, file, &l->src, &secret->file, &why) != E_OK)
-		return conf_fail(l, node->line, "<%s>: %s", node->name, err_text(&why));
-	return E_OK;
-}
-
-enum code conf_read_setting(struct conf_loader *l, const struct conf_setting *s, const struct xml_node *node,
-			    void *base)
-{
-	enum code rc = conf_once(l, node);
-	struct err why = ERR_INIT;
-
-	if (rc == E_OK)
-		rc = conf_no_children(l, node);
-	if (rc != E_OK)
-		return rc;
-	if (s->value == V_SECRET)
-		return read_secret(l, node, (struct conf_secret *)((char *)base + s->offset));
-	rc = conf_only_attrs(l, node, "");
-	if (rc != E_OK)
-		return rc;
-	if (s->value == V_LATER) {
-		conf_warn(l, node->line, "<%s> has no effect yet: this build synchronises mail; %s come later",
-			  s->name, s->words != NULL ? s->words : "others");
-		return E_OK;
-	}
-	if (conf_value_read(s, node->text, &l->src, base, &why) != E_OK)
-		return conf_fail(l, node->line, "%s", err_text(&why));
-	return E_OK;
-}
-
-enum code conf_read_guard(struct conf_loader *l, const struct xml_node *node, struct conf_guard *guard)
-{
-	enum code rc = conf_once(l, node);
-
-	if (rc == E_OK)
-		rc = conf_only_attrs(l, node, "");
-	if (rc == E_OK)
-		rc = conf_no_text(l, node);
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next) {
-		const struct conf_setting *s = conf_setting_find(&conf_guard_table, child->name);
-
-		rc = s == NULL ? conf_unknown(l, child, &conf_guard_table, "") : conf_read_setting(l, s, child, guard);
-	}
-	return rc;
-}
-
-enum code conf_read_name(struct conf_loader *l, const struct xml_node *node, const char **name_r)
-{
-	const char *name = xml_attr(node, "name");
-
-	if (name == NULL)
-		return conf_fail(l, node->line, "<%s> needs a name=\"...\"", node->name);
-	if (!conf_name_valid(name))
-		return conf_fail(l, node->line, "name '%.80s' is not usable; take 1 to %d letters, digits, '.', '_' or "
-				 "'-', not beginning with '.'", name, CONF_NAME_MAX);
-	*name_r = arena_str(l->src.arena, span_of(name));
-	return E_OK;
-}
 
 static enum code parse_gateway(struct conf_loader *l, const struct xml_node *node)
 {
@@ -226,7 +12,8 @@ static enum code parse_gateway(struct conf_loader *l, const struct xml_node *nod
 
 	if (rc == E_OK)
 		rc = conf_no_text(l, node);
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next) {
+	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL;
+	     child = child->next) {
 		const struct conf_setting *s = conf_setting_find(&conf_gateway_table, child->name);
 
 		if (s != NULL)
@@ -239,28 +26,37 @@ static enum code parse_gateway(struct conf_loader *l, const struct xml_node *nod
 	return rc;
 }
 
-static enum code read_type(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+static enum code read_type(struct conf_loader *l, const struct xml_node *node,
+			   struct conf_endpoint *e)
 {
 	const char *type = xml_attr(node, "type");
-	struct near near = { .word = type };
+	const char *near;
 
 	if (type == NULL)
-		return conf_fail(l, node->line, "endpoint '%s' needs a type=\"...\": " CONF_TYPE_NAMES, e->name);
+		return conf_fail(l, node->line,
+				 "endpoint '%s' needs a type=\"...\": " CONF_TYPE_NAMES, e->name);
 	unsigned bit = conf_type_bit(type);
 	if (bit == 0) {
-		offer_list(&near, l->src.arena, "imap local exchange google exchange-online");
-		return conf_fail(l, node->line, "endpoint '%s': type '%.60s' is not known; %s%s%s", e->name, type,
-				 near.best != NULL ? "did you mean '" : "take ",
-				 near.best != NULL ? near.best : CONF_TYPE_NAMES, near.best != NULL ? "'?" : "");
+		near = conf_near_word(l, type, "imap local exchange google exchange-online");
+		if (near != NULL)
+			return conf_fail(l, node->line,
+					 "endpoint '%s': type '%.60s' is not known; did you mean "
+					 "'%s'?",
+					 e->name, type, near);
+		return conf_fail(l, node->line,
+				 "endpoint '%s': type '%.60s' is not known; take " CONF_TYPE_NAMES,
+				 e->name, type);
 	}
 	if ((bit & (T_IMAP | T_LOCAL)) == 0)
-		return conf_fail(l, node->line, "endpoint '%s': this build has no '%s' yet; only imap and local",
+		return conf_fail(l, node->line,
+				 "endpoint '%s': this build has no '%s' yet; only imap and local",
 				 e->name, type);
 	e->type = arena_str(l->src.arena, span_of(type));
 	return E_OK;
 }
 
-static enum code parse_endpoint(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+static enum code parse_endpoint(struct conf_loader *l, const struct xml_node *node,
+				struct conf_endpoint *e)
 {
 	enum code rc = conf_only_attrs(l, node, "name type");
 
@@ -274,13 +70,16 @@ static enum code parse_endpoint(struct conf_loader *l, const struct xml_node *no
 		return rc;
 	e->line = node->line;
 	conf_defaults(&conf_endpoint_table, &l->src, e);
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next) {
+	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL;
+	     child = child->next) {
 		const struct conf_setting *s = conf_setting_find(&conf_endpoint_table, child->name);
 
 		if (s == NULL)
 			rc = conf_unknown(l, child, &conf_endpoint_table, "");
 		else if ((s->types & conf_type_bit(e->type)) == 0)
-			rc = conf_fail(l, child->line, "<%s> does not belong to an endpoint of type '%s'; remove it",
+			rc = conf_fail(l, child->line,
+				       "<%s> does not belong to an endpoint of type '%s'; remove "
+				       "it",
 				       s->name, e->type);
 		else
 			rc = conf_read_setting(l, s, child, e);
@@ -290,14 +89,15 @@ static enum code parse_endpoint(struct conf_loader *l, const struct xml_node *no
 
 /* Number of children, all of which must be called `name`. The ceilings keep a broken file from
  * taking all memory. */
-static enum code count_children(struct conf_loader *l, const struct xml_node *node, const char *name, size_t max,
-				size_t *n_r)
+static enum code count_children(struct conf_loader *l, const struct xml_node *node,
+				const char *name, size_t max, size_t *n_r)
 {
 	enum code rc = conf_only_attrs(l, node, "");
 
 	if (rc == E_OK)
 		rc = conf_no_text(l, node);
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next) {
+	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL;
+	     child = child->next) {
 		if (strcmp(child->name, name) != 0)
 			rc = conf_unknown(l, child, NULL, name);
 		else if (++*n_r > max)
@@ -325,7 +125,8 @@ static enum code parse_endpoints(struct conf_loader *l, const struct xml_node *n
 	struct conf_endpoint *all = arena_calloc(l->src.arena, n, sizeof(*all));
 
 	l->by_name = arena_calloc(l->src.arena, n, sizeof(const struct conf_endpoint *));
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next, i++) {
+	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL;
+	     child = child->next, i++) {
 		rc = parse_endpoint(l, child, &all[i]);
 		l->by_name[i] = &all[i];
 	}
@@ -337,8 +138,10 @@ static enum code parse_endpoints(struct conf_loader *l, const struct xml_node *n
 		qsort(l->by_name, n, sizeof(const struct conf_endpoint *), by_name);
 	for (i = 1; i < n; i++) {
 		if (strcmp(l->by_name[i - 1]->name, l->by_name[i]->name) == 0)
-			return conf_fail(l, l->by_name[i]->line, "there is an endpoint '%s' already (line %d); names "
-					 "must differ", l->by_name[i]->name, l->by_name[i - 1]->line);
+			return conf_fail(l, l->by_name[i]->line,
+					 "there is an endpoint '%s' already (line %d); names must "
+					 "differ",
+					 l->by_name[i]->name, l->by_name[i - 1]->line);
 	}
 	return E_OK;
 }
@@ -371,11 +174,44 @@ static enum code parse_pairings(struct conf_loader *l, const struct xml_node *no
 		return rc;
 	struct conf_pairing *all = arena_calloc(l->src.arena, n, sizeof(*all));
 
-	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL; child = child->next)
+	for (const struct xml_node *child = node->child; rc == E_OK && child != NULL;
+	     child = child->next)
 		rc = conf_parse_pairing(l, child, &all[i++]);
 	l->conf->pairings = all;
 	l->conf->n_pairings = n;
 	return rc;
+}
+
+/* XML itself lets tabs, newlines and C1 controls through; no value of ours may have them. */
+static bool has_control(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (; *p != '\0'; p++) {
+		if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+			return true;
+	}
+	return false;
+}
+
+static enum code check_values(struct conf_loader *l, const struct xml_node *node)
+{
+	if (has_control(node->text) && node->child == NULL)
+		return conf_fail(l, node->line,
+				 "<%.60s> contains a control character or line break", node->name);
+	for (size_t i = 0; i < node->n_attrs; i++) {
+		if (has_control(node->attrs[i].value))
+			return conf_fail(l, node->line,
+					 "attribute '%.60s' contains a control character",
+					 node->attrs[i].name);
+	}
+	for (const struct xml_node *child = node->child; child != NULL; child = child->next) {
+		enum code rc = check_values(l, child);   /* depth is limited by the parser */
+
+		if (rc != E_OK)
+			return rc;
+	}
+	return E_OK;
 }
 
 static enum code check_root(struct conf_loader *l, const struct xml_node *root)
@@ -383,16 +219,20 @@ static enum code check_root(struct conf_loader *l, const struct xml_node *root)
 	const char *version = xml_attr(root, "version");
 
 	if (strcmp(root->name, "mailshadow") != 0)
-		return conf_fail(l, root->line, "the outermost element is <%.60s>, not <mailshadow>", root->name);
+		return conf_fail(l, root->line,
+				 "the outermost element is <%.60s>, not <mailshadow>", root->name);
 	if (version != NULL && strcmp(version, "1") != 0)
-		return conf_fail(l, root->line, "version '%.20s' is not known; this build reads version 1", version);
+		return conf_fail(l, root->line,
+				 "version '%.20s' is not known; this build reads version 1",
+				 version);
 	enum code rc = conf_only_attrs(l, root, "version");
 	if (rc == E_OK)
 		rc = conf_no_text(l, root);
 	if (rc == E_OK)
 		rc = check_values(l, root);
-	for (const struct xml_node *child = root->child; rc == E_OK && child != NULL; child = child->next) {
-		if (!in_list("gateway endpoints pairings", child->name))
+	for (const struct xml_node *child = root->child; rc == E_OK && child != NULL;
+	     child = child->next) {
+		if (!conf_in_list("gateway endpoints pairings", child->name))
 			rc = conf_unknown(l, child, NULL, "gateway endpoints pairings");
 		else
 			rc = conf_once(l, child);
@@ -405,8 +245,11 @@ enum code conf_parse(struct conf_loader *l, const struct xml_node *root)
 	static const struct {
 		const char *name;
 		enum code (*parse)(struct conf_loader *l, const struct xml_node *node);
-	} parts[] = {     /* in this order, wherever they stand in the file */
-		{ "gateway", parse_gateway }, { "endpoints", parse_endpoints }, { "pairings", parse_pairings },
+	} parts[] = {
+		/* in this order, wherever they stand in the file */
+		{ "gateway", parse_gateway },
+		{ "endpoints", parse_endpoints },
+		{ "pairings", parse_pairings },
 	};
 	enum code rc = check_root(l, root);
 

@@ -7,13 +7,15 @@ struct printer {
 	struct arena *arena;
 };
 
-static void say(struct printer *p, const char *what, const char *name, const char *setting, const char *value)
+static void say(struct printer *p, const char *what, const char *name, const char *setting,
+		const char *value)
 {
-	p->line(p->ctx, arena_printf(p->arena, "%s%s%s %s = %s", what, name[0] != '\0' ? " " : "", name, setting, value));
+	p->line(p->ctx, arena_printf(p->arena, "%s%s%s %s = %s", what, name[0] != '\0' ? " " : "",
+				     name, setting, value));
 }
 
-static void say_table(struct printer *p, const char *what, const char *name, const struct conf_table *t,
-		      unsigned types, const void *base)
+static void say_table(struct printer *p, const char *what, const char *name,
+		      const struct conf_table *t, unsigned types, const void *base)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const char *value;
@@ -67,8 +69,10 @@ static void say_pairing(struct printer *p, const struct conf_pairing *pairing)
 		say(p, "pairing", pairing->name, "exclude", pairing->excludes[i]);
 	for (size_t i = 0; i < pairing->n_maps; i++)
 		say(p, "pairing", pairing->name, "map",
-		    arena_printf(p->arena, "%s -> %s", pairing->maps[i].left, pairing->maps[i].right));
-	say_table(p, "pairing", arena_printf(p->arena, "%s guard", pairing->name), &conf_guard_table, 0, &pairing->guard);
+		    arena_printf(p->arena, "%s -> %s", pairing->maps[i].left,
+				 pairing->maps[i].right));
+	say_table(p, "pairing", arena_printf(p->arena, "%s guard", pairing->name),
+		  &conf_guard_table, 0, &pairing->guard);
 }
 
 void conf_print(const struct conf *conf, void (*line)(void *ctx, const char *text), void *ctx)

@@ -1,4 +1,4 @@
-/* conf_secret.c - which secret a mailbox logs on with, whether its file is private, and reading it. */
+/* conf_secret.c - a mailbox's secret: which one, whether its file is private, reading it. */
 #include "conf_p.h"
 
 #include "mem.h"
@@ -17,26 +17,35 @@ static enum code check_file(struct conf_loader *l, const struct xml_node *node, 
 	struct stat st;
 
 	if (lstat(path, &st) != 0 && errno == EACCES) {
-		conf_warn(l, node->line, "<%s>: %.200s cannot be looked at by this user, so it was not checked",
+		conf_warn(l, node->line,
+			  "<%s>: %.200s cannot be looked at by this user, so it was not checked",
 			  node->name, path);
 		return E_OK;
 	}
 	if (lstat(path, &st) != 0)
-		return conf_fail(l, node->line, "<%s>: %.200s: %s; put the secret into it, mode 0600", node->name, path,
-				 strerror(errno));
+		return conf_fail(l, node->line,
+				 "<%s>: %.200s: %s; put the secret into it, mode 0600", node->name,
+				 path, strerror(errno));
 	if (S_ISLNK(st.st_mode))
-		return conf_fail(l, node->line, "<%s>: %.200s is a symbolic link; name the file itself", node->name, path);
+		return conf_fail(l, node->line,
+				 "<%s>: %.200s is a symbolic link; name the file itself",
+				 node->name, path);
 	if (!S_ISREG(st.st_mode))
-		return conf_fail(l, node->line, "<%s>: %.200s is not a regular file", node->name, path);
+		return conf_fail(l, node->line, "<%s>: %.200s is not a regular file", node->name,
+				 path);
 	if ((st.st_mode & 077) != 0)
-		return conf_fail(l, node->line, "<%s>: mode %03o of %.150s lets others read the secret; run: chmod 600 "
-				 "%.150s", node->name, (unsigned)(st.st_mode & 0777), path, path);
+		return conf_fail(l, node->line,
+				 "<%s>: mode %03o of %.150s lets others read the secret; run: "
+				 "chmod 600 %.150s",
+				 node->name, (unsigned)(st.st_mode & 0777), path, path);
 	if (st.st_size == 0)
-		return conf_fail(l, node->line, "<%s>: %.200s is empty; put the secret into it", node->name, path);
+		return conf_fail(l, node->line, "<%s>: %.200s is empty; put the secret into it",
+				 node->name, path);
 	return E_OK;
 }
 
-enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node, const struct conf_secret *secret)
+enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node,
+			    const struct conf_secret *secret)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 
@@ -45,8 +54,10 @@ enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node, 
 	if (secret->credential == NULL || dir == NULL)
 		return E_OK;       /* not started by systemd: nothing to look at */
 	if (access(arena_printf(l->src.arena, "%s/%s", dir, secret->credential), F_OK) != 0)
-		return conf_fail(l, node->line, "<%s>: there is no credential '%s'; add LoadCredential=%s:/path to the "
-				 "unit and restart", node->name, secret->credential, secret->credential);
+		return conf_fail(l, node->line,
+				 "<%s>: there is no credential '%s'; add LoadCredential=%s:/path "
+				 "to the unit and restart",
+				 node->name, secret->credential, secret->credential);
 	return E_OK;
 }
 
@@ -64,7 +75,7 @@ enum conf_logon conf_mailbox_logon(const struct conf_mailbox *m)
 	if (is_set(&m->password))
 		return LOGON_OWN;
 	if (m->login != NULL)
-		return LOGON_MISSING;      /* it has a name of its own, and waits for its password */
+		return LOGON_MISSING; /* it has a name of its own, and waits for its password */
 	if (e->login != NULL && is_set(&e->password))
 		return LOGON_SERVICE;
 	return is_set(&e->default_password) ? LOGON_DEFAULT : LOGON_MISSING;
@@ -78,7 +89,9 @@ static enum code read_credential(const char *name, struct secret **secret_r, str
 	ssize_t n = -1;
 
 	if (dir == NULL)
-		return err_set(err, E_CONF, "credential '%s': the service was not started by systemd with LoadCredential=",
+		return err_set(err, E_CONF,
+			       "credential '%s': the service was not started by systemd with "
+			       "LoadCredential=",
 			       name);
 	char *path = mem_printf("%s/%s", dir, name);
 	char *data = mem_alloc(CREDENTIAL_MAX);
@@ -102,7 +115,8 @@ static enum code read_credential(const char *name, struct secret **secret_r, str
 	return rc;
 }
 
-enum code conf_mailbox_secret(const struct conf_mailbox *m, struct secret **secret_r, struct err *err)
+enum code conf_mailbox_secret(const struct conf_mailbox *m, struct secret **secret_r,
+			      struct err *err)
 {
 	const struct conf_secret *from = NULL;
 
@@ -120,7 +134,8 @@ enum code conf_mailbox_secret(const struct conf_mailbox *m, struct secret **secr
 		from = &m->endpoint->default_password;
 		break;
 	case LOGON_MISSING:
-		return err_set(err, E_CREDENTIALS_MISSING, "no password is configured for mailbox '%s' on endpoint '%s'",
+		return err_set(err, E_CREDENTIALS_MISSING,
+			       "no password is configured for mailbox '%s' on endpoint '%s'",
 			       m->smtp_name, m->endpoint->name);
 	}
 	if (from->file != NULL)

@@ -46,7 +46,8 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "Server", V_HOST, T_SERVERS, C(server), 0, 0, NULL, NULL },
 	{ "Port", V_PORT, T_SERVERS, C(port), 1, 65535, NULL, NULL },
 	{ "TLS", V_TLS, T_SERVERS, C(tls), 0, 0, "implicit", NULL },
-	{ "Auth", V_WORD, T_SERVERS, C(auth), 0, 0, "auto", "|auto|plain|login|xoauth2|oauthbearer|" },
+	{ "Auth", V_WORD, T_SERVERS, C(auth), 0, 0, "auto",
+	  "|auto|plain|login|xoauth2|oauthbearer|" },
 	{ "CAFile", V_PATH, T_SERVERS, C(ca_file), 0, 0, NULL, NULL },
 	{ "MaxConnections", V_COUNT, T_SERVERS, C(max_connections), 1, 1000, NULL, NULL },
 	{ "Path", V_PATH, T_LOCAL, C(path), 0, 0, NULL, NULL },
@@ -79,7 +80,8 @@ static const struct conf_setting mailbox_rows[] = {
 #undef C
 
 const struct conf_table conf_gateway_table = { gateway_rows, ARRAY_LEN(gateway_rows), "gateway" };
-const struct conf_table conf_endpoint_table = { endpoint_rows, ARRAY_LEN(endpoint_rows), "endpoint" };
+const struct conf_table conf_endpoint_table = { endpoint_rows, ARRAY_LEN(endpoint_rows),
+						"endpoint" };
 const struct conf_table conf_guard_table = { guard_rows, ARRAY_LEN(guard_rows), "guard" };
 const struct conf_table conf_mailbox_table = { mailbox_rows, ARRAY_LEN(mailbox_rows), "mailbox" };
 
@@ -93,7 +95,9 @@ const char *const conf_conflict_names[4] = {
 	[CONFLICT_RIGHT] = "right", [CONFLICT_BOTH] = "both",
 };
 const char *const conf_deletions_names[3] = {
-	[DELETIONS_TRASH] = "trash", [DELETIONS_ARCHIVE] = "archive", [DELETIONS_EXPUNGE] = "expunge",
+	[DELETIONS_TRASH] = "trash",
+	[DELETIONS_ARCHIVE] = "archive",
+	[DELETIONS_EXPUNGE] = "expunge",
 };
 const char *const conf_tls_names[3] = {
 	[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none",
@@ -112,7 +116,8 @@ bool conf_word(const char *const *names, size_t n, const char *name, unsigned *i
 
 unsigned conf_type_bit(const char *type)
 {
-	static const char *const names[] = { "imap", "local", "exchange", "google", "exchange-online" };
+	static const char *const names[] = { "imap", "local", "exchange", "google",
+					     "exchange-online" };
 	unsigned i;
 
 	return conf_word(names, ARRAY_LEN(names), type, &i) ? 1u << i : 0;
@@ -122,7 +127,8 @@ bool conf_path_valid(const char *path)
 {
 	size_t n = strlen(path);
 
-	return n > 0 && n <= 1024 && path[0] != '/' && path[n - 1] != '/' && strstr(path, "//") == NULL;
+	return n > 0 && n <= 1024 && path[0] != '/' && path[n - 1] != '/' &&
+	       strstr(path, "//") == NULL;
 }
 
 const struct conf_setting *conf_setting_find(const struct conf_table *t, const char *name)
@@ -151,7 +157,8 @@ const char *conf_time_text(int64_t ms, char out[CONF_TIME_TEXT])
 	return out;
 }
 
-static enum code read_time(const struct conf_setting *s, const char *text, int64_t *ms_r, struct err *err)
+static enum code read_time(const struct conf_setting *s, const char *text, int64_t *ms_r,
+			   struct err *err)
 {
 	char lo[CONF_TIME_TEXT], hi[CONF_TIME_TEXT];
 	size_t digits = strspn(text, "0123456789");
@@ -163,28 +170,35 @@ static enum code read_time(const struct conf_setting *s, const char *text, int64
 			unit = units[i].ms;
 	}
 	if (unit == 0 || !span_u64(span_cut(span_of(text), 0, digits), INT32_MAX, &n))
-		return err_set(err, E_CONF, "%s: '%.60s' is not a duration; write 5 (minutes), 30s, 200ms, 2h or 1d",
+		return err_set(err, E_CONF,
+			       "%s: '%.60s' is not a duration; write 5 (minutes), 30s, 200ms, 2h "
+			       "or 1d",
 			       s->name, text);
 	*ms_r = (int64_t)n * unit;      /* at most 2^31 * 86.4e6: fits */
 	if (*ms_r < s->min || *ms_r > s->max)
-		return err_set(err, E_CONF, "%s: %.60s is out of range; it must be %s to %s", s->name, text,
-			       conf_time_text(s->min, lo), conf_time_text(s->max, hi));
+		return err_set(err, E_CONF, "%s: %.60s is out of range; it must be %s to %s",
+			       s->name, text, conf_time_text(s->min, lo),
+			       conf_time_text(s->max, hi));
 	return E_OK;
 }
 
-static enum code read_number(const struct conf_setting *s, const char *text, uint64_t *n_r, struct err *err)
+static enum code read_number(const struct conf_setting *s, const char *text, uint64_t *n_r,
+			     struct err *err)
 {
 	if (!span_u64(span_of(text), (uint64_t)s->max, n_r) || *n_r < (uint64_t)s->min)
-		return err_set(err, E_CONF, "%s: '%.60s' is not a whole number from %" PRId64 " to %" PRId64,
+		return err_set(err, E_CONF,
+			       "%s: '%.60s' is not a whole number from %" PRId64 " to %" PRId64,
 			       s->name, text, s->min, s->max);
 	return E_OK;
 }
 
-static enum code read_word(const struct conf_setting *s, const char *text, const char **word_r, struct err *err)
+static enum code read_word(const struct conf_setting *s, const char *text, const char **word_r,
+			   struct err *err)
 {
 	size_t n = strlen(text);
 
-	for (const char *at = strstr(s->words, text); n > 0 && at != NULL; at = strstr(at + 1, text)) {
+	for (const char *at = strstr(s->words, text); n > 0 && at != NULL;
+	     at = strstr(at + 1, text)) {
 		if (at > s->words && at[-1] == '|' && at[n] == '|') {
 			*word_r = strcmp(text, "auto") == 0 ? "" : text;
 			return E_OK;
@@ -194,17 +208,20 @@ static enum code read_word(const struct conf_setting *s, const char *text, const
 		       (int)strlen(s->words) - 2, s->words + 1);
 }
 
-static enum code read_enum(const struct conf_setting *s, const char *text, void *at, struct err *err)
+static enum code read_enum(const struct conf_setting *s, const char *text, void *at,
+			   struct err *err)
 {
 	unsigned i;
 
 	if (s->value == V_LEVEL) {
 		if (log_level_from_name(text, at))
 			return E_OK;
-		return err_set(err, E_CONF, "LogLevel: '%.60s' is not one of error, warning, info, debug", text);
+		return err_set(err, E_CONF,
+			       "LogLevel: '%.60s' is not one of error, warning, info, debug", text);
 	}
 	if (!conf_word(conf_tls_names, ARRAY_LEN(conf_tls_names), text, &i))
-		return err_set(err, E_CONF, "TLS: '%.60s' is not one of implicit, starttls, none", text);
+		return err_set(err, E_CONF, "TLS: '%.60s' is not one of implicit, starttls, none",
+			       text);
 	*(enum conf_tls *)at = (enum conf_tls)i;
 	return E_OK;
 }
@@ -214,7 +231,8 @@ static bool host_valid(const char *text)
 	size_t n = strlen(text);
 
 	return n > 0 && n <= 255 && text[0] != '-' && text[0] != '.' &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_%") == n;
+	       strspn(text, "abcdefghijklmnopqrstuvwxyz" "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789.-:_%") == n;
 }
 
 static bool trace_valid(const char *text)
@@ -250,15 +268,17 @@ static const char *absolute(const struct conf_source *src, const char *text)
 	return out;
 }
 
-static enum code read_text(const struct conf_setting *s, const char *text, const struct conf_source *src,
-			   const char **at, struct err *err)
+static enum code read_text(const struct conf_setting *s, const char *text,
+			   const struct conf_source *src, const char **at, struct err *err)
 {
 	if (text[0] == '\0' && s->value != V_TRACE)
 		return err_set(err, E_CONF, "%s is empty", s->name);
 	if (s->value == V_HOST && !host_valid(text))
-		return err_set(err, E_CONF, "%s: '%.100s' is not a host name or address", s->name, text);
+		return err_set(err, E_CONF, "%s: '%.100s' is not a host name or address", s->name,
+			       text);
 	if (s->value == V_TRACE && !trace_valid(text))
-		return err_set(err, E_CONF, "%s: '%.60s' is not a comma list of categories (imap,net,sync)",
+		return err_set(err, E_CONF,
+			       "%s: '%.60s' is not a comma list of categories (imap,net,sync)",
 			       s->name, text);
 	if (s->value == V_PATH && strlen(text) > 1024)
 		return err_set(err, E_CONF, "%s: the path is longer than 1024 bytes", s->name);
@@ -268,8 +288,8 @@ static enum code read_text(const struct conf_setting *s, const char *text, const
 	return E_OK;
 }
 
-enum code conf_value_read(const struct conf_setting *s, const char *text, const struct conf_source *src,
-			  void *base, struct err *err)
+enum code conf_value_read(const struct conf_setting *s, const char *text,
+			  const struct conf_source *src, void *base, struct err *err)
 {
 	void *at = (char *)base + s->offset;
 	const char *word;
@@ -328,7 +348,9 @@ const char *conf_value_text(const struct conf_setting *s, const void *base, stru
 		return s->fallback == NULL && *(const uint32_t *)at == 0 ?
 			NULL : arena_printf(arena, "%" PRIu32, *(const uint32_t *)at);
 	case V_PORT:
-		return *(const uint16_t *)at == 0 ? NULL : arena_printf(arena, "%u", *(const uint16_t *)at);
+		return *(const uint16_t *)at == 0
+			       ? NULL
+			       : arena_printf(arena, "%u", *(const uint16_t *)at);
 	case V_TIME:
 		return arena_printf(arena, "%s", conf_time_text(*(const int64_t *)at, text));
 	case V_LEVEL:

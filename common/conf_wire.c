@@ -1,7 +1,7 @@
 /* conf_wire.c - one pairing as JSON for the worker that runs it, and back.
  *
  * Every value travels as the text that conf_value_read() takes, so the worker reads it by the same
- * rows that read the XML. Secrets travel as `true`: the worker asks the supervisor when it needs one.
+ * rows that read the XML. Secrets travel as `true`: the worker asks when it needs one.
  * The decoder believes nothing: a worker is fed by the supervisor, but tests feed it anything.
  */
 #include "conf_p.h"
@@ -41,7 +41,8 @@ static json_t *table_to_json(const struct conf_table *t, const void *base, struc
 	return object;
 }
 
-static json_t *mailbox_to_json(const struct conf_mailbox *m, enum conf_deletions deletions, struct arena *arena)
+static json_t *mailbox_to_json(const struct conf_mailbox *m, enum conf_deletions deletions,
+			       struct arena *arena)
 {
 	json_t *object = table_to_json(&conf_mailbox_table, m, arena);
 	json_t *endpoint = table_to_json(&conf_endpoint_table, m->endpoint, arena);
@@ -116,15 +117,16 @@ static enum code get_text(struct decoder *d, json_t *object, const char *key, co
 	return E_OK;
 }
 
-static enum code get_word(struct decoder *d, json_t *object, const char *key, const char *const *names, size_t n,
-			  unsigned *value_r)
+static enum code get_word(struct decoder *d, json_t *object, const char *key,
+			  const char *const *names, size_t n, unsigned *value_r)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text != NULL && conf_word(names, n, text, value_r) ? E_OK : bad(d, key);
 }
 
-static enum code get_number(struct decoder *d, json_t *object, const char *key, json_int_t max, json_int_t *value_r)
+static enum code get_number(struct decoder *d, json_t *object, const char *key, json_int_t max,
+			    json_int_t *value_r)
 {
 	json_t *value = json_object_get(object, key);
 
@@ -132,7 +134,8 @@ static enum code get_number(struct decoder *d, json_t *object, const char *key, 
 	return json_is_integer(value) && *value_r >= 0 && *value_r <= max ? E_OK : bad(d, key);
 }
 
-static enum code get_table(struct decoder *d, json_t *object, const struct conf_table *t, void *base)
+static enum code get_table(struct decoder *d, json_t *object, const struct conf_table *t,
+			   void *base)
 {
 	enum code rc = json_is_object(object) ? E_OK : bad(d, t->where);
 
@@ -145,7 +148,8 @@ static enum code get_table(struct decoder *d, json_t *object, const struct conf_
 			continue;
 		if (s->value == V_SECRET && json_is_true(value))
 			((struct conf_secret *)((char *)base + s->offset))->credential = CONF_HELD;
-		else if (s->value == V_SECRET || s->value == V_LATER || json_string_value(value) == NULL)
+		else if (s->value == V_SECRET || s->value == V_LATER ||
+			 json_string_value(value) == NULL)
 			rc = bad(d, s->name);
 		else
 			rc = conf_value_read(s, json_string_value(value), &d->src, base, d->err);
@@ -172,8 +176,8 @@ static enum code get_endpoint(struct decoder *d, json_t *object, struct conf_end
 	return rc;
 }
 
-static enum code get_mailbox(struct decoder *d, json_t *object, struct conf_endpoint *e, struct conf_pairing *p,
-			     enum side side)
+static enum code get_mailbox(struct decoder *d, json_t *object, struct conf_endpoint *e,
+			     struct conf_pairing *p, enum side side)
 {
 	struct conf_mailbox *m = &p->mailbox[side];
 	unsigned deletions = DELETIONS_TRASH;
@@ -183,7 +187,8 @@ static enum code get_mailbox(struct decoder *d, json_t *object, struct conf_endp
 		rc = get_endpoint(d, json_object_get(object, "endpoint"), e);
 	if (rc == E_OK)
 		rc = get_text(d, object, "SMTPName", &m->smtp_name);
-	if (rc == E_OK && conf_type_bit(e->type) == T_LOCAL && (strchr(m->smtp_name, '/') != NULL || m->smtp_name[0] == '.'))
+	if (rc == E_OK && conf_type_bit(e->type) == T_LOCAL &&
+	    (strchr(m->smtp_name, '/') != NULL || m->smtp_name[0] == '.'))
 		rc = bad(d, "SMTPName");
 	if (rc == E_OK)
 		rc = get_word(d, object, "deletions", conf_deletions_names, 3, &deletions);
@@ -225,7 +230,8 @@ static enum code get_folders(struct decoder *d, json_t *root, struct conf_pairin
 	return E_OK;
 }
 
-static enum code get_pairing(struct decoder *d, json_t *root, struct conf_endpoint *ends, struct conf_pairing *p)
+static enum code get_pairing(struct decoder *d, json_t *root, struct conf_endpoint *ends,
+			     struct conf_pairing *p)
 {
 	unsigned conflict = CONFLICT_NEWEST;
 	json_int_t line = 0, kinds = 0;
@@ -282,7 +288,8 @@ enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r, 
 	struct conf_box *box = conf_box_new();
 	struct decoder d = { .src = { .arena = box->arena, .dir = "" }, .err = err };
 	struct conf *conf = &box->conf;
-	json_t *root = n > 4 * 1024 * 1024 ? NULL : json_loadb(json, n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root =
+		n > 4 * 1024 * 1024 ? NULL : json_loadb(json, n, JSON_REJECT_DUPLICATES, NULL);
 	enum code rc = json_is_object(root) ? get_conf(&d, root, conf) : bad(&d, "JSON");
 
 	json_decref(root);

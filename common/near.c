@@ -33,8 +33,8 @@ unsigned near_distance(const char *a, const char *b)
 			unsigned cost = same(a[i - 1], b[j - 1]) ? 0 : 1;
 
 			now[j] = min3(prev[j] + 1, now[j - 1] + 1, prev[j - 1] + cost);
-			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) &&
-			    before[j - 2] + 1 < now[j])
+			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) &&
+			    same(a[i - 2], b[j - 1]) && before[j - 2] + 1 < now[j])
 				now[j] = before[j - 2] + 1;
 		}
 		unsigned *spare = before;

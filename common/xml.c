@@ -11,6 +11,7 @@
 #include <libxml/parserInternals.h>
 #include <libxml/xmlerror.h>
 
+#define XSI "http://www.w3.org/2001/XMLSchema-instance"
 #define NODE_COST 512             /* arena bytes that a new element must find left */
 
 struct xml_parser {
@@ -38,7 +39,8 @@ static void fail(struct xml_parser *x, const char *what)
 {
 	if (x->rc != E_OK)
 		return;
-	x->rc = err_set(x->err, x->limits->code, "%s:%d: %s", x->name, xmlSAX2GetLineNumber(x->ctxt), what);
+	x->rc = err_set(x->err, x->limits->code, "%s:%d: %s", x->name,
+			xmlSAX2GetLineNumber(x->ctxt), what);
 	xmlStopParser(x->ctxt);
 }
 
@@ -78,7 +80,7 @@ static void take_attrs(struct xml_parser *x, struct xml_node *node, int n, const
 	for (int i = 0; i < n && x->rc == E_OK; i++, raw += 5) {
 		struct span value = span_xml(raw[3], raw[4]);
 
-		if (raw[2] != NULL && strcmp((const char *)raw[2], "http://www.w3.org/2001/XMLSchema-instance") == 0)
+		if (raw[2] != NULL && strcmp((const char *)raw[2], XSI) == 0)
 			continue;
 		if (raw[2] != NULL)
 			return fail(x, "attributes in a namespace are not accepted");
@@ -94,7 +96,8 @@ static void take_attrs(struct xml_parser *x, struct xml_node *node, int n, const
 }
 
 static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-		     int n_ns, const xmlChar **ns, int n_attrs, int n_defaulted, const xmlChar **attrs)
+		     int n_ns, const xmlChar **ns, int n_attrs, int n_defaulted,
+		     const xmlChar **attrs)
 {
 	struct xml_parser *x = ctx;
 
@@ -161,8 +164,9 @@ static void on_error(void *ctx, xmlError *error)
 	if (x->rc != E_OK || error->level < XML_ERR_ERROR)
 		return;
 	struct span text = span_trim(span_of(error->message));
-	x->rc = err_set(x->err, x->limits->code, "%s:%d: not well-formed XML: %.*s", x->name, error->line,
-			text.n > 200 ? 200 : (int)text.n, text.n > 0 ? text.p : "unknown error");
+	x->rc = err_set(x->err, x->limits->code, "%s:%d: not well-formed XML: %.*s", x->name,
+			error->line, text.n > 200 ? 200 : (int)text.n,
+			text.n > 0 ? text.p : "unknown error");
 	xmlStopParser(x->ctxt);
 }
 
@@ -203,7 +207,8 @@ enum code xml_parse_tree(struct arena *arena, const char *name, struct span data
 
 	assert(limits->depth < ARRAY_LEN(x.last) && limits->bytes <= INT32_MAX);
 	if (data.n > limits->bytes)
-		return err_set(err, limits->code, "%s:1: the document is larger than %zu bytes", name, limits->bytes);
+		return err_set(err, limits->code, "%s:1: the document is larger than %zu bytes",
+			       name, limits->bytes);
 	if (data.n == 0)
 		return err_set(err, limits->code, "%s:1: the document is empty", name);
 	for (unsigned i = 0; i <= limits->depth; i++)

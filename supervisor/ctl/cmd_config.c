@@ -41,7 +41,8 @@ static int check_config(struct ctl *ctl)
 
 	if (rc != EXIT_OK)
 		return rc;
-	fprintf(ctl->out, "%s: valid, %zu endpoints, %zu pairings\n", ctl->config, conf->n_endpoints, conf->n_pairings);
+	fprintf(ctl->out, "%s: valid, %zu endpoints, %zu pairings\n", ctl->config,
+		conf->n_endpoints, conf->n_pairings);
 	conf_free(&conf);
 	return EXIT_OK;
 }
@@ -69,5 +70,6 @@ const struct ctl_command ctl_check_config = {
 	"check-config", ARGS_NONE, 0, "is the configuration valid?", check_config,
 };
 const struct ctl_command ctl_print_config = {
-	"print-config", ARGS_NONE, 0, "the configuration as it was read, secrets masked", print_config,
+	"print-config", ARGS_NONE, 0, "the configuration as it was read, secrets masked",
+	print_config,
 };

@@ -11,7 +11,9 @@ static const char *or_dash(const char *text)
 /* Name of an item: a string, or an object whose known members are put together. */
 static void add_item(struct buf *line, json_t *item)
 {
-	static const char *const members[] = { "folder", "messageId", "uid", "date", "size", "subject" };
+	static const char *const members[] = {
+		"folder", "messageId", "uid", "date", "size", "subject",
+	};
 	size_t before = line->n;
 
 	if (!json_is_object(item)) {
@@ -43,7 +45,8 @@ static void add_folder(struct buf *line, json_t *folder)
 
 static void show_difference(struct ctl *ctl, json_t *folder, json_t *d, const char *word)
 {
-	json_t *left = json_object_get(d, "left"), *right = json_object_get(d, "right"), *why = json_object_get(d, "why");
+	json_t *left = json_object_get(d, "left"), *right = json_object_get(d, "right"),
+	       *why = json_object_get(d, "why");
 	struct buf line;
 
 	buf_init(&line, 64 * 1024);
@@ -74,7 +77,8 @@ struct tally {
 	json_int_t items;
 };
 
-static void show_list(struct ctl *ctl, json_t *folder, json_t *list, const char *word, size_t *count)
+static void show_list(struct ctl *ctl, json_t *folder, json_t *list, const char *word,
+		      size_t *count)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
 		show_difference(ctl, folder, json_array_get(list, i), word);
@@ -88,23 +92,29 @@ static void show_folders(struct ctl *ctl, json_t *folders, struct tally *tally)
 		json_t *items = json_object_get(folder, "items");
 
 		tally->folders++;
-		tally->items += json_is_array(items) ? (json_int_t)json_array_size(items) : json_integer_value(items);
-		show_list(ctl, folder, json_object_get(folder, "differences"), "", &tally->differences);
-		show_list(ctl, folder, json_object_get(folder, "excepted"), "excepted: ", &tally->excepted);
+		tally->items += json_is_array(items) ? (json_int_t)json_array_size(items)
+						     : json_integer_value(items);
+		show_list(ctl, folder, json_object_get(folder, "differences"), "",
+			  &tally->differences);
+		show_list(ctl, folder, json_object_get(folder, "excepted"),
+			  "excepted: ", &tally->excepted);
 	}
 }
 
 static void show_verdict(struct ctl *ctl, json_t *document)
 {
-	const char *verdict = json_text(document, "verdict"), *reason = json_text(document, "reason");
+	const char *verdict = json_text(document, "verdict");
+	const char *reason = json_text(document, "reason");
 	struct tally tally = { 0 };
 
 	show_folders(ctl, json_object_get(document, "folders"), &tally);
 	fprintf(ctl->out, "verify: %s: %s, ", ctl->pairing, or_dash(verdict));
 	if (tally.differences > 0)
-		fprintf(ctl->out, "%zu %s, ", tally.differences, tally.differences == 1 ? "difference" : "differences");
-	fprintf(ctl->out, "%" JSON_INTEGER_FORMAT " %s in %zu %s", tally.items, tally.items == 1 ? "message" : "messages",
-		tally.folders, tally.folders == 1 ? "folder" : "folders");
+		fprintf(ctl->out, "%zu %s, ", tally.differences,
+			tally.differences == 1 ? "difference" : "differences");
+	fprintf(ctl->out, "%" JSON_INTEGER_FORMAT " %s in %zu %s", tally.items,
+		tally.items == 1 ? "message" : "messages", tally.folders,
+		tally.folders == 1 ? "folder" : "folders");
 	if (tally.excepted > 0)
 		fprintf(ctl->out, ", %zu excepted", tally.excepted);
 	fputc('\n', ctl->out);
@@ -141,10 +151,12 @@ static void show_plan(struct ctl *ctl, json_t *document)
 	if (n == 0)
 		fprintf(ctl->out, "plan: %s: nothing to do\n", ctl->pairing);
 	else
-		fprintf(ctl->out, "plan: %s: %zu %s\n", ctl->pairing, n, n == 1 ? "action" : "actions");
+		fprintf(ctl->out, "plan: %s: %zu %s\n", ctl->pairing, n,
+			n == 1 ? "action" : "actions");
 }
 
-static int look(struct ctl *ctl, const struct link_request *request, void (*show)(struct ctl *ctl, json_t *document))
+static int look(struct ctl *ctl, const struct link_request *request,
+		void (*show)(struct ctl *ctl, json_t *document))
 {
 	struct buf answer;
 
@@ -173,7 +185,9 @@ static int look(struct ctl *ctl, const struct link_request *request, void (*show
 
 static int plan(struct ctl *ctl)
 {
-	static const struct link_request request = { .cmd = "plan", .who = LINK_ANYBODY, .failed = EXIT_FAILED };
+	static const struct link_request request = {
+		.cmd = "plan", .who = LINK_ANYBODY, .failed = EXIT_FAILED,
+	};
 
 	return look(ctl, &request, show_plan);
 }
@@ -181,14 +195,18 @@ static int plan(struct ctl *ctl)
 /* For verify 1 means that the sides differ, so that no answer is 2. */
 static int verify(struct ctl *ctl)
 {
-	static const struct link_request request = { .cmd = "verify", .who = LINK_ANYBODY, .failed = EXIT_CONFIG };
+	static const struct link_request request = {
+		.cmd = "verify", .who = LINK_ANYBODY, .failed = EXIT_CONFIG,
+	};
 
 	return look(ctl, &request, show_verdict);
 }
 
 const struct ctl_command ctl_plan = {
-	"plan", ARGS_PAIRING, OPT_JSON | OPT_SUBJECTS, "what a pass would do, without doing it", plan,
+	"plan", ARGS_PAIRING, OPT_JSON | OPT_SUBJECTS, "what a pass would do, without doing it",
+	plan,
 };
 const struct ctl_command ctl_verify = {
-	"verify", ARGS_PAIRING, OPT_JSON | OPT_SUBJECTS, "read both sides completely and compare", verify,
+	"verify", ARGS_PAIRING, OPT_JSON | OPT_SUBJECTS, "read both sides completely and compare",
+	verify,
 };

@@ -31,19 +31,23 @@ static bool only_pairing(json_t *document, const char *name)
 
 static void show_service(struct ctl *ctl, json_t *document)
 {
-	json_t *service = json_object_get(document, "service"), *pool = json_object_get(document, "pool");
+	json_t *service = json_object_get(document, "service"),
+	       *pool = json_object_get(document, "pool");
 	const char *held = json_text(pool, "dispatchHeldUntil");
 
 	if (json_is_integer(json_object_get(service, "pid")) && json_number(service, "pid") > 0)
-		fprintf(ctl->out, "Service: pid %" JSON_INTEGER_FORMAT ", since %s\n", json_number(service, "pid"),
-			json_text(service, "startedAt"));
+		fprintf(ctl->out, "Service: pid %" JSON_INTEGER_FORMAT ", since %s\n",
+			json_number(service, "pid"), json_text(service, "startedAt"));
 	else
 		fputs("Service: not running\n", ctl->out);
-	fprintf(ctl->out, "Pool: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " slots busy, %" JSON_INTEGER_FORMAT
-		" queued, logon failures %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT ", restarts %" JSON_INTEGER_FORMAT
-		"%s%s\n", json_number(pool, "busy"), json_number(pool, "slots"), json_number(pool, "queue"),
-		json_number(pool, "logonFailures"), json_number(pool, "threshold"), json_number(pool, "restarts"),
-		held[0] != '\0' ? ", dispatch held until " : "", held);
+	fprintf(ctl->out,
+		"Pool: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+		" slots busy, %" JSON_INTEGER_FORMAT " queued, logon failures %" JSON_INTEGER_FORMAT
+		" of %" JSON_INTEGER_FORMAT ", restarts %" JSON_INTEGER_FORMAT "%s%s\n",
+		json_number(pool, "busy"), json_number(pool, "slots"), json_number(pool, "queue"),
+		json_number(pool, "logonFailures"), json_number(pool, "threshold"),
+		json_number(pool, "restarts"), held[0] != '\0' ? ", dispatch held until " : "",
+		held);
 	if (json_text(service, "oldestSuccess")[0] != '\0')
 		fprintf(ctl->out, "Oldest success: %s\n", json_text(service, "oldestSuccess"));
 }
@@ -64,8 +68,12 @@ static void add_progress(struct buf *b, json_t *pairing)
 static void add_reason(struct buf *b, json_t *pairing)
 {
 	static const char *const parts[] = { "code", "reason", "remedy" };
-	static const struct { const char *key, *text; } counts[] = {
-		{ "quarantined", "quarantined" }, { "held", "held back" }, { "failures", "failures in a row" },
+	static const struct {
+		const char *key, *text;
+	} counts[] = {
+		{ "quarantined", "quarantined" },
+		{ "held", "held back" },
+		{ "failures", "failures in a row" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -79,7 +87,8 @@ static void add_reason(struct buf *b, json_t *pairing)
 		json_int_t n = json_is_true(value) ? 1 : json_integer_value(value);
 
 		if (n > 0)
-			buf_printf(b, "%s%" JSON_INTEGER_FORMAT " %s", b->n > 0 ? "; " : "", n, counts[i].text);
+			buf_printf(b, "%s%" JSON_INTEGER_FORMAT " %s", b->n > 0 ? "; " : "", n,
+				   counts[i].text);
 	}
 }
 
@@ -121,7 +130,8 @@ static void show_pairings(struct ctl *ctl, json_t *pairings)
 
 static void show_json(struct ctl *ctl, json_t *document)
 {
-	json_dumpf(document, ctl->out, (ctl->options & OPT_WATCH) != 0 ? JSON_COMPACT : JSON_INDENT(2));
+	json_dumpf(document, ctl->out,
+		   (ctl->options & OPT_WATCH) != 0 ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', ctl->out);
 }
 
@@ -139,7 +149,8 @@ static int show_once(struct ctl *ctl)
 	if (rc == EXIT_OK && document == NULL)
 		rc = EXIT_FAILED;
 	if (rc == EXIT_OK && ctl->pairing != NULL && !only_pairing(document, ctl->pairing)) {
-		ctl_error(ctl, "the service has no pairing '%s'; see mailshadow reload", ctl->pairing);
+		ctl_error(ctl, "the service has no pairing '%s'; see mailshadow reload",
+			  ctl->pairing);
 		rc = EXIT_NO_SUCH;
 	}
 	if (rc == EXIT_OK && (ctl->options & OPT_WATCH) != 0 && isatty(fileno(ctl->out)))
@@ -168,5 +179,6 @@ static int status(struct ctl *ctl)
 }
 
 const struct ctl_command ctl_status = {
-	"status", ARGS_MAYBE_PAIRING, OPT_JSON | OPT_WATCH, "how the service and the pairings are", status,
+	"status", ARGS_MAYBE_PAIRING, OPT_JSON | OPT_WATCH, "how the service and the pairings are",
+	status,
 };

@@ -5,7 +5,10 @@
 
 static int ask(struct ctl *ctl, const char *cmd, const char *good)
 {
-	struct link_request request = { .cmd = cmd, .who = LINK_SERVICE, .failed = EXIT_FAILED, .wait_s = 120 };
+	struct link_request request = { .cmd = cmd,
+					.who = LINK_SERVICE,
+					.failed = EXIT_FAILED,
+					.wait_s = 120 };
 	struct buf answer;
 
 	buf_init(&answer, LINK_ANSWER_MAX);

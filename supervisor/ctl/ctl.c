@@ -6,7 +6,8 @@
 #include <stdarg.h>
 
 static const struct ctl_command *const commands[] = {
-	&ctl_check_config, &ctl_print_config, &ctl_status, &ctl_sync, &ctl_plan, &ctl_verify, &ctl_reload,
+	&ctl_check_config, &ctl_print_config, &ctl_status, &ctl_sync,
+	&ctl_plan,	   &ctl_verify,	      &ctl_reload,
 };
 
 static const struct { const char *name; unsigned bit; const char *summary; } options[] = {
@@ -47,12 +48,16 @@ static int show_help(FILE *out)
 	fputs("usage: mailshadow [-c FILE] COMMAND [ARGUMENTS]\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		show_usage(commands[i], out);
-	fputs("\n  -c FILE                              the configuration; default " CTL_CONFIG "\n", out);
+	fputs("\n  -c FILE                              the configuration; default " CTL_CONFIG
+	      "\n",
+	      out);
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		fprintf(out, "  %-36s %s\n", options[i].name, options[i].summary);
 	fputs("  --version, --help\n\n"
-	      "exit status: 0 done, 1 failed or differs, 2 configuration or usage, 3 no such pairing,\n"
-	      "69 no service runs, 75 busy\n", out);
+	      "exit status: 0 done, 1 failed or differs, 2 configuration or usage, 3 no such "
+	      "pairing,\n"
+	      "69 no service runs, 75 busy\n",
+	      out);
 	return EXIT_OK;
 }
 
@@ -94,7 +99,8 @@ static int check_use(struct ctl *ctl, const struct ctl_command *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		if ((ctl->options & options[i].bit & ~c->options) != 0) {
-			ctl_error(ctl, "'%s' takes no %s; see mailshadow --help", c->name, options[i].name);
+			ctl_error(ctl, "'%s' takes no %s; see mailshadow --help", c->name,
+				  options[i].name);
 			return EXIT_CONFIG;
 		}
 	}
@@ -103,7 +109,8 @@ static int check_use(struct ctl *ctl, const struct ctl_command *c)
 		return EXIT_CONFIG;
 	}
 	if (c->args == ARGS_NONE && ctl->pairing != NULL) {
-		ctl_error(ctl, "'%s' takes no argument '%s'; see mailshadow --help", c->name, ctl->pairing);
+		ctl_error(ctl, "'%s' takes no argument '%s'; see mailshadow --help", c->name,
+			  ctl->pairing);
 		return EXIT_CONFIG;
 	}
 	return EXIT_OK;

@@ -1,8 +1,8 @@
 /* ctl.h - the `mailshadow` command: a table of subcommands, one file per group of them.
  *
  * A subcommand is a const row: its name, what it takes, one line of help, and a function that gets
- * the parsed command line and returns the exit code. Output goes to ctl->out, errors, one line each,
- * to ctl->err_out: so tests run commands in process.
+ * the parsed command line and returns the exit code. Output goes to ctl->out, errors, one line
+ * each, to ctl->err_out: so tests run commands in process.
  */
 #ifndef MS_CTL_H
 #define MS_CTL_H
@@ -41,13 +41,13 @@ struct ctl_command {
 	const char *summary;
 	int (*run)(struct ctl *ctl);
 };
-extern const struct ctl_command ctl_check_config, ctl_print_config, ctl_status, ctl_sync, ctl_plan, ctl_verify,
-	ctl_reload;
+extern const struct ctl_command ctl_check_config, ctl_print_config, ctl_status, ctl_sync, ctl_plan,
+	ctl_verify, ctl_reload;
 
 /* The whole command; main() is only this. */
 int ctl_main(int argc, char **argv, FILE *out, FILE *err_out);
 
-/* Load the configuration, warnings to err_out if `warn`; EXIT_OK or EXIT_CONFIG (said on err_out). */
+/* Load the configuration, warnings to err_out if `warn`; EXIT_OK or EXIT_CONFIG (was said). */
 int ctl_load(struct ctl *ctl, bool warn, struct conf **conf_r) MS_MUST_USE;
 /* EXIT_OK, or EXIT_NO_SUCH with the closest name on err_out. */
 int ctl_want_pairing(struct ctl *ctl, const struct conf *conf) MS_MUST_USE;

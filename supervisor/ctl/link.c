@@ -38,7 +38,7 @@ static char *runtime_directory(struct ctl *ctl, int *rc_r)
 	if (*rc_r == EXIT_OK)
 		*rc_r = ctl_want_pairing(ctl, conf);
 	else
-		dir = conf_peek_runtime_dir(ctl->config);   /* somebody edits; the service still runs */
+		dir = conf_peek_runtime_dir(ctl->config);   /* somebody edits while it runs */
 	if (*rc_r == EXIT_OK)
 		dir = mem_strdup(conf->runtime_dir);
 	conf_free(&conf);
@@ -51,7 +51,8 @@ static int connect_service(struct ctl *ctl, const char *dir)
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s/" CONF_CONTROL_SOCKET, dir) >= (int)sizeof(to.sun_path)) {
+	if (snprintf(to.sun_path, sizeof(to.sun_path), "%s/" CONF_CONTROL_SOCKET, dir) >=
+	    (int)sizeof(to.sun_path)) {
 		ctl_error(ctl, "RuntimeDirectory %s is too long for a socket", dir);
 	} else if (fd < 0) {
 		ctl_error(ctl, "socket: %s", strerror(errno));
@@ -61,7 +62,10 @@ static int connect_service(struct ctl *ctl, const char *dir)
 		close(fd);
 		return -1;
 	} else if (errno == EACCES || errno == EPERM) {
-		ctl_error(ctl, "%s: you may not talk to the service; become a member of its group 'mailshadow'", to.sun_path);
+		ctl_error(ctl,
+			  "%s: you may not talk to the service; become a member of its group "
+			  "'mailshadow'",
+			  to.sun_path);
 	} else {
 		ctl_error(ctl, "%s: %s", to.sun_path, strerror(errno));
 	}
@@ -107,8 +111,10 @@ static char *find_daemon(void)
 static int spawn_daemon(struct link *k, const char *request)
 {
 	char *path = find_daemon();
-	char *argv[] = { path, mem_strdup("-c"), mem_strdup(k->ctl->config), mem_strdup("--request"),
-			 mem_strdup(request), NULL };
+	char *argv[] = {
+		path, mem_strdup("-c"), mem_strdup(k->ctl->config),
+		mem_strdup("--request"), mem_strdup(request), NULL,
+	};
 	posix_spawn_file_actions_t actions;
 	int fds[2], rc;
 
@@ -124,7 +130,8 @@ static int spawn_daemon(struct link *k, const char *request)
 	close(fds[1]);
 	k->fd = fds[0];
 	if (rc != 0) {
-		ctl_error(k->ctl, "no service runs, and %s cannot be started: %s", path, strerror(rc));
+		ctl_error(k->ctl, "no service runs, and %s cannot be started: %s", path,
+			  strerror(rc));
 		k->child = 0;
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)
@@ -197,7 +204,8 @@ static bool take_line(struct link *k, struct span line)
 			json_t *code = json_object_get(root, "exit");
 
 			k->done = true;
-			k->exit_code = json_is_integer(code) ? (int)json_integer_value(code) : k->request->failed;
+			k->exit_code = json_is_integer(code) ? (int)json_integer_value(code)
+							     : k->request->failed;
 		}
 	}
 	json_decref(root);
@@ -260,7 +268,8 @@ static int finish_child(struct link *k, const char *wrong)
 	if (k->done)
 		return k->exit_code;
 	if (code == EXIT_BUSY)
-		ctl_error(k->ctl, "another mailshadowd is using the state directory; try again later");
+		ctl_error(k->ctl,
+			  "another mailshadowd is using the state directory; try again later");
 	else if (!WIFEXITED(status))
 		ctl_error(k->ctl, "mailshadowd ended by signal %d", WTERMSIG(status));
 	else if (wrong != NULL || code == EXIT_OK)
@@ -272,7 +281,9 @@ static int finish_service(struct link *k, const char *wrong)
 {
 	if (k->done)
 		return k->exit_code;
-	ctl_error(k->ctl, "%s", wrong != NULL ? wrong : "the service closed the connection before it had answered");
+	ctl_error(k->ctl, "%s",
+		  wrong != NULL ? wrong
+				: "the service closed the connection before it had answered");
 	return k->request->failed;
 }
 
@@ -286,7 +297,10 @@ static int open_link(struct link *k, const char *dir, const char *request, int c
 	if (conf_rc != EXIT_OK)
 		return conf_rc;
 	if (k->request->who == LINK_SERVICE) {
-		ctl_error(k->ctl, "no service runs on %s/" CONF_CONTROL_SOCKET "; start it: systemctl start mailshadow", dir);
+		ctl_error(k->ctl,
+			  "no service runs on %s/" CONF_CONTROL_SOCKET "; start it: "
+			  "systemctl start mailshadow",
+			  dir);
 		return EXIT_NO_SERVICE;
 	}
 	return spawn_daemon(k, request);

@@ -18,14 +18,14 @@ enum link_who { LINK_SERVICE, LINK_ANYBODY };
 struct link_request {
 	const char *cmd;
 	enum link_who who;
-	int failed;              /* exit code when no answer could be had: EXIT_FAILED; 2 for verify */
+	int failed; /* exit code when no answer could be had: EXIT_FAILED; 2 for verify */
 	unsigned wait_s;         /* longest silence; 0 = as long as it takes */
 };
 
-/* Ask with ctl->pairing and ctl->options as the arguments; the answer's text is appended to `answer`.
+/* Ask with ctl->pairing and ctl->options as the arguments; the answer is appended to `answer`.
  * Returns the exit code that was answered, or why there is none (said on err_out). */
 int link_ask(struct ctl *ctl, const struct link_request *request, struct buf *answer) MS_MUST_USE;
-/* The answer as a JSON object; NULL and a message on err_out if it is not one. Caller: json_decref. */
+/* The answer as a JSON object (json_decref); NULL and a message on err_out if it is not one. */
 json_t *link_document(struct ctl *ctl, struct buf *answer);
 
 #define LINK_ANSWER_MAX ((size_t)512 * 1024 * 1024)

@@ -14,50 +14,50 @@
 
 extern char **environ;
 
-const char case_valid[] =
-	"<mailshadow version=\"1\">\n"
-	"  <gateway>\n"
-	"    <Workers>2</Workers>\n"
-	"    <LastSyncTimeInterval>200ms</LastSyncTimeInterval>\n"
-	"    <StateDirectory>state/</StateDirectory>\n"
-	"    <RuntimeDirectory>./run</RuntimeDirectory>\n"
-	"  </gateway>\n"
-	"  <endpoints>\n"
-	"    <endpoint name=\"old\" type=\"imap\">\n"
-	"      <LoginName>svc@old.example</LoginName>\n"
-	"      <Password file=\"secret\"/>\n"
-	"      <Server>imap.old.example</Server>\n"
-	"      <TLS>implicit</TLS>\n"
-	"      <CAFile>ca.pem</CAFile>\n"
-	"    </endpoint>\n"
-	"    <endpoint name=\"new\" type=\"imap\">\n"
-	"      <Server>localhost</Server>\n"
-	"      <TLS>none</TLS>\n"
-	"      <DefaultPassword file=\"secret\"/>\n"
-	"    </endpoint>\n"
-	"    <endpoint name=\"disk\" type=\"local\">\n"
-	"      <Path>mail</Path>\n"
-	"    </endpoint>\n"
-	"  </endpoints>\n"
-	"  <pairings>\n"
-	"    <pairing name=\"alice\" conflict=\"left\" deletions=\"archive\" kinds=\"mail events\">\n"
-	"      <mailbox endpoint=\"old\" SMTPName=\"alice@old.example\"/>\n"
-	"      <mailbox endpoint=\"disk\" SMTPName=\"alice\"/>\n"
-	"      <folders>\n"
-	"        <exclude>Junk</exclude>\n"
-	"        <exclude>A/*</exclude>\n"
-	"        <map left=\"X\" right=\"Y/Z\"/>\n"
-	"      </folders>\n"
-	"      <guard><MaxDeletions>7</MaxDeletions></guard>\n"
-	"    </pairing>\n"
-	"    <pairing name=\"bob\">\n"
-	"      <mailbox endpoint=\"new\" SMTPName=\"bob@new.example\"/>\n"
-	"      <mailbox endpoint=\"old\" SMTPName=\"bob@old.example\">\n"
-	"        <Password file=\"secret\"/>\n"
-	"      </mailbox>\n"
-	"    </pairing>\n"
-	"  </pairings>\n"
-	"</mailshadow>\n";
+const char case_valid[] = "<mailshadow version=\"1\">\n"
+			  "  <gateway>\n"
+			  "    <Workers>2</Workers>\n"
+			  "    <LastSyncTimeInterval>200ms</LastSyncTimeInterval>\n"
+			  "    <StateDirectory>state/</StateDirectory>\n"
+			  "    <RuntimeDirectory>./run</RuntimeDirectory>\n"
+			  "  </gateway>\n"
+			  "  <endpoints>\n"
+			  "    <endpoint name=\"old\" type=\"imap\">\n"
+			  "      <LoginName>svc@old.example</LoginName>\n"
+			  "      <Password file=\"secret\"/>\n"
+			  "      <Server>imap.old.example</Server>\n"
+			  "      <TLS>implicit</TLS>\n"
+			  "      <CAFile>ca.pem</CAFile>\n"
+			  "    </endpoint>\n"
+			  "    <endpoint name=\"new\" type=\"imap\">\n"
+			  "      <Server>localhost</Server>\n"
+			  "      <TLS>none</TLS>\n"
+			  "      <DefaultPassword file=\"secret\"/>\n"
+			  "    </endpoint>\n"
+			  "    <endpoint name=\"disk\" type=\"local\">\n"
+			  "      <Path>mail</Path>\n"
+			  "    </endpoint>\n"
+			  "  </endpoints>\n"
+			  "  <pairings>\n"
+			  "    <pairing name=\"alice\" conflict=\"left\" deletions=\"archive\" "
+			  "kinds=\"mail events\">\n"
+			  "      <mailbox endpoint=\"old\" SMTPName=\"alice@old.example\"/>\n"
+			  "      <mailbox endpoint=\"disk\" SMTPName=\"alice\"/>\n"
+			  "      <folders>\n"
+			  "        <exclude>Junk</exclude>\n"
+			  "        <exclude>A/*</exclude>\n"
+			  "        <map left=\"X\" right=\"Y/Z\"/>\n"
+			  "      </folders>\n"
+			  "      <guard><MaxDeletions>7</MaxDeletions></guard>\n"
+			  "    </pairing>\n"
+			  "    <pairing name=\"bob\">\n"
+			  "      <mailbox endpoint=\"new\" SMTPName=\"bob@new.example\"/>\n"
+			  "      <mailbox endpoint=\"old\" SMTPName=\"bob@old.example\">\n"
+			  "        <Password file=\"secret\"/>\n"
+			  "      </mailbox>\n"
+			  "    </pairing>\n"
+			  "  </pairings>\n"
+			  "</mailshadow>\n";
 
 void case_put(struct conf_case *c, const char *name, const char *text, size_t n, unsigned mode)
 {
@@ -105,7 +105,8 @@ void case_write(struct conf_case *c, const char *old, const char *new_text)
 		fprintf(stderr, "the valid file has no '%s'\n", old);
 		abort();
 	}
-	char *text = mem_printf("%.*s%s%s", (int)(at - case_valid), case_valid, new_text, at + strlen(old));
+	char *text = mem_printf("%.*s%s%s", (int)(at - case_valid), case_valid, new_text,
+				at + strlen(old));
 	case_put(c, "m.xml", text, strlen(text), 0644);
 	mem_free(text);
 }
@@ -128,15 +129,21 @@ enum code case_load(struct conf_case *c)
 
 int case_xmllint(const char *file)
 {
-	char *argv[] = { mem_strdup("xmllint"), mem_strdup("--noout"), mem_strdup("--nonet"), mem_strdup("--schema"),
-			 mem_strdup("config/mailshadow.xsd"), mem_strdup(file), NULL };
+	char *argv[] = { mem_strdup("xmllint"),
+			 mem_strdup("--noout"),
+			 mem_strdup("--nonet"),
+			 mem_strdup("--schema"),
+			 mem_strdup("config/mailshadow.xsd"),
+			 mem_strdup(file),
+			 NULL };
 	posix_spawn_file_actions_t quiet;
 	int status = -1;
 	pid_t pid;
 
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	if (posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid)
+	if (posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ) != 0 ||
+	    waitpid(pid, &status, 0) != pid)
 		status = -1;
 	posix_spawn_file_actions_destroy(&quiet);
 	for (size_t i = 0; argv[i] != NULL; i++)

@@ -105,7 +105,8 @@ static void logons_and_secrets(void **state)
 
 	case_write(c, "<", "<");
 	assert_int_equal(case_load(c), E_OK);
-	const struct conf_pairing *alice = conf_find_pairing(c->conf, "alice"), *bob = conf_find_pairing(c->conf, "bob");
+	const struct conf_pairing *alice = conf_find_pairing(c->conf, "alice"),
+				  *bob = conf_find_pairing(c->conf, "bob");
 	assert_int_equal(conf_mailbox_logon(&alice->mailbox[0]), LOGON_SERVICE);
 	assert_int_equal(conf_mailbox_logon(&alice->mailbox[1]), LOGON_NONE_NEEDED);
 	assert_int_equal(conf_mailbox_logon(&bob->mailbox[0]), LOGON_DEFAULT);
@@ -121,14 +122,17 @@ static void logons_and_secrets(void **state)
 	assert_int_equal(case_load(c), E_OK);
 	bob = conf_find_pairing(c->conf, "bob");
 	assert_int_equal(conf_mailbox_logon(&bob->mailbox[0]), LOGON_MISSING);
-	assert_int_equal(conf_mailbox_secret(&bob->mailbox[0], &secret, &err), E_CREDENTIALS_MISSING);
+	assert_int_equal(conf_mailbox_secret(&bob->mailbox[0], &secret, &err),
+			 E_CREDENTIALS_MISSING);
 	assert_null(secret);
 	assert_non_null(strstr(err.text, "bob@new.example"));
 
 	/* a name of its own without a password never falls back to somebody else's password */
-	case_write(c, "SMTPName=\"bob@new.example\"/>", "SMTPName=\"bob@new.example\"><LoginName>b</LoginName></mailbox>");
+	case_write(c, "SMTPName=\"bob@new.example\"/>",
+		   "SMTPName=\"bob@new.example\"><LoginName>b</LoginName></mailbox>");
 	assert_int_equal(case_load(c), E_OK);
-	assert_int_equal(conf_mailbox_logon(&conf_find_pairing(c->conf, "bob")->mailbox[0]), LOGON_MISSING);
+	assert_int_equal(conf_mailbox_logon(&conf_find_pairing(c->conf, "bob")->mailbox[0]),
+			 LOGON_MISSING);
 }
 
 static void credentials_of_systemd(void **state)
@@ -136,7 +140,8 @@ static void credentials_of_systemd(void **state)
 	struct conf_case *c = *state;
 	struct secret *secret = NULL;
 
-	case_write(c, "<Password file=\"secret\"/>\n      <Server>", "<Password credential=\"corp\"/>\n      <Server>");
+	case_write(c, "<Password file=\"secret\"/>\n      <Server>",
+		   "<Password credential=\"corp\"/>\n      <Server>");
 	unsetenv("CREDENTIALS_DIRECTORY");
 	assert_int_equal(case_load(c), E_OK);
 	const struct conf_mailbox *m = &conf_find_pairing(c->conf, "alice")->mailbox[0];
@@ -163,51 +168,76 @@ static const struct refusal {
 } refusals[] = {
 	/* structure and names */
 	{ BOTH, "<Workers>2</Workers>", "<Wrokers>2</Wrokers>", 3, "did you mean <Workers>?" },
-	{ BOTH, "<Workers>2</Workers>", "<Colour>2</Colour>", 3, "<Colour> is not known in <gateway>" },
-	{ BOTH, "  <gateway>", "  <gatewey>\n  </gatewey>\n  <gateway>", 2, "did you mean <gateway>?" },
+	{ BOTH, "<Workers>2</Workers>", "<Colour>2</Colour>", 3,
+	  "<Colour> is not known in <gateway>" },
+	{ BOTH, "  <gateway>", "  <gatewey>\n  </gatewey>\n  <gateway>", 2,
+	  "did you mean <gateway>?" },
 	{ BOTH, "</gateway>", "</gateway><gateway/>", 7, "a second time (first on line 2)" },
-	{ BOTH, "<Workers>2</Workers>", "<Workers>2</Workers><Workers>3</Workers>", 3, "second time" },
+	{ BOTH, "<Workers>2</Workers>", "<Workers>2</Workers><Workers>3</Workers>", 3,
+	  "second time" },
 	{ BOTH, "<Workers>2</Workers>", "<Workers max=\"2\">2</Workers>", 3, "no attribute 'max'" },
-	{ BOTH, "<Workers>2</Workers>", "<Workers><b/></Workers>", 3, "<b> does not belong into <Workers>" },
+	{ BOTH, "<Workers>2</Workers>", "<Workers><b/></Workers>", 3,
+	  "<b> does not belong into <Workers>" },
 	{ BOTH, "<Workers>2</Workers>", "stray <Workers>2</Workers>", 2, "no text of its own" },
 	{ BOTH, "version=\"1\"", "version=\"2\"", 1, "version '2'" },
 	{ BOTH, "version=\"1\"", "versoin=\"1\"", 1, "did you mean 'version'?" },
-	{ BOTH, "<Server>imap.old.example</Server>", "<Servr>x</Servr>", 12, "did you mean <Server>?" },
-	{ BOTH, "name=\"old\" type=\"imap\"", "nmae=\"old\" type=\"imap\"", 9, "did you mean 'name'?" },
+	{ BOTH, "<Server>imap.old.example</Server>", "<Servr>x</Servr>", 12,
+	  "did you mean <Server>?" },
+	{ BOTH, "name=\"old\" type=\"imap\"", "nmae=\"old\" type=\"imap\"", 9,
+	  "did you mean 'name'?" },
 	{ BOTH, "name=\"old\" type=\"imap\"", "type=\"imap\"", 9, "needs a name" },
 	{ BOTH, "name=\"old\" type=\"imap\"", "name=\"old\"", 9, "needs a type" },
-	{ BOTH, "name=\"old\" type=\"imap\"", "name=\"old\" type=\"imp\"", 9, "did you mean 'imap'?" },
-	{ BOTH, "name=\"old\" type=\"imap\"", "name=\"o/d\" type=\"imap\"", 9, "name 'o/d' is not usable" },
-	{ BOTH, "name=\"old\" type=\"imap\"", "name=\".old\" type=\"imap\"", 9, "not beginning with '.'" },
-	{ BOTH, "name=\"new\" type=\"imap\"", "name=\"old\" type=\"imap\"", 16, "'old' already (line 9)" },
+	{ BOTH, "name=\"old\" type=\"imap\"", "name=\"old\" type=\"imp\"", 9,
+	  "did you mean 'imap'?" },
+	{ BOTH, "name=\"old\" type=\"imap\"", "name=\"o/d\" type=\"imap\"", 9,
+	  "name 'o/d' is not usable" },
+	{ BOTH, "name=\"old\" type=\"imap\"", "name=\".old\" type=\"imap\"", 9,
+	  "not beginning with '.'" },
+	{ BOTH, "name=\"new\" type=\"imap\"", "name=\"old\" type=\"imap\"", 16,
+	  "'old' already (line 9)" },
 	{ BOTH, "name=\"bob\"", "name=\"alice\"", 36, "'alice' already (line 26)" },
 	{ BOTH, "name=\"bob\"", "nam=\"bob\"", 36, "did you mean 'name'?" },
-	{ BOTH, "<pairing name=\"bob\">", "<pairing name=\"bob\" colour=\"red\">", 36, "no attribute 'colour'" },
-	{ BOTH, "endpoint=\"new\" SMTPName", "endpoint=\"nwe\" SMTPName", 37, "did you mean 'new'?" },
+	{ BOTH, "<pairing name=\"bob\">", "<pairing name=\"bob\" colour=\"red\">", 36,
+	  "no attribute 'colour'" },
+	{ BOTH, "endpoint=\"new\" SMTPName", "endpoint=\"nwe\" SMTPName", 37,
+	  "did you mean 'new'?" },
 	{ BOTH, "SMTPName=\"bob@new.example\"", "", 37, "needs SMTPName" },
 	{ BOTH, "SMTPName=\"bob@new.example\"", "SMTPNames=\"x\"", 37, "did you mean 'SMTPName'?" },
-	{ BOTH, "<Password file=\"secret\"/>\n      </mailbox>", "<Passwort file=\"x\"/></mailbox>", 39, "did you mean <Password>?" },
+	{ BOTH, "<Password file=\"secret\"/>\n      </mailbox>", "<Passwort file=\"x\"/></mailbox>",
+	  39, "did you mean <Password>?" },
 	{ BOTH, "<exclude>Junk</exclude>", "<exclud>Junk</exclud>", 30, "did you mean <exclude>?" },
 	{ BOTH, "<exclude>Junk</exclude>", "<exclude>/Junk</exclude>", 30, "not a folder path" },
 	{ BOTH, "<exclude>Junk</exclude>", "<exclude>Junk/</exclude>", 30, "not a folder path" },
 	{ BOTH, "<exclude>Junk</exclude>", "<exclude>A//B</exclude>", 30, "not a folder path" },
 	{ BOTH, "<exclude>Junk</exclude>", "<exclude></exclude>", 30, "not a folder path" },
 	{ BOTH, "<map left=\"X\" right=\"Y/Z\"/>", "<map left=\"X\"/>", 32, "needs left" },
-	{ BOTH, "<map left=\"X\" right=\"Y/Z\"/>", "<map left=\"X\" rihgt=\"Y\"/>", 32, "did you mean 'right'?" },
-	{ LOADER, "<map left=\"X\" right=\"Y/Z\"/>", "<map left=\"X\" right=\"Y\"/><map left=\"X\" right=\"Z\"/>", 26, "left folder 'X' twice" },
-	{ LOADER, "<map left=\"X\" right=\"Y/Z\"/>", "<map left=\"W\" right=\"Y\"/><map left=\"X\" right=\"Y\"/>", 26, "right folder 'Y' twice" },
-	{ BOTH, "<MaxDeletions>7</MaxDeletions>", "<MaxDeletion>7</MaxDeletion>", 34, "did you mean <MaxDeletions>?" },
-	{ BOTH, "<MaxDeletions>7</MaxDeletions>", "<FolderPercent>101</FolderPercent>", 34, "from 0 to 100" },
-	{ BOTH, "    <pairing name=\"bob\">\n", "    <pairing name=\"carol\"><mailbox endpoint=\"disk\" SMTPName=\"x\"/></pairing>\n"
-	  "    <pairing name=\"bob\">\n", 36, "needs two <mailbox>" },
-	{ BOTH, "        <Password file=\"secret\"/>\n      </mailbox>", "</mailbox>\n<mailbox endpoint=\"disk\" SMTPName=\"x\"/>", 40, "third <mailbox>" },
+	{ BOTH, "<map left=\"X\" right=\"Y/Z\"/>", "<map left=\"X\" rihgt=\"Y\"/>", 32,
+	  "did you mean 'right'?" },
+	{ LOADER, "<map left=\"X\" right=\"Y/Z\"/>",
+	  "<map left=\"X\" right=\"Y\"/><map left=\"X\" right=\"Z\"/>", 26,
+	  "left folder 'X' twice" },
+	{ LOADER, "<map left=\"X\" right=\"Y/Z\"/>",
+	  "<map left=\"W\" right=\"Y\"/><map left=\"X\" right=\"Y\"/>", 26,
+	  "right folder 'Y' twice" },
+	{ BOTH, "<MaxDeletions>7</MaxDeletions>", "<MaxDeletion>7</MaxDeletion>", 34,
+	  "did you mean <MaxDeletions>?" },
+	{ BOTH, "<MaxDeletions>7</MaxDeletions>", "<FolderPercent>101</FolderPercent>", 34,
+	  "from 0 to 100" },
+	{ BOTH, "    <pairing name=\"bob\">\n",
+	  "    <pairing name=\"carol\"><mailbox endpoint=\"disk\" SMTPName=\"x\"/></pairing>\n"
+	  "    <pairing name=\"bob\">\n",
+	  36, "needs two <mailbox>" },
+	{ BOTH, "        <Password file=\"secret\"/>\n      </mailbox>",
+	  "</mailbox>\n<mailbox endpoint=\"disk\" SMTPName=\"x\"/>", 40, "third <mailbox>" },
 	/* values */
-	{ BOTH, "<Workers>2</Workers>", "<Workers>many</Workers>", 3, "Workers: 'many' is not a whole number from 1 to 100" },
+	{ BOTH, "<Workers>2</Workers>", "<Workers>many</Workers>", 3,
+	  "Workers: 'many' is not a whole number from 1 to 100" },
 	{ BOTH, "<Workers>2</Workers>", "<Workers>0</Workers>", 3, "whole number" },
 	{ BOTH, "<Workers>2</Workers>", "<Workers>101</Workers>", 3, "whole number" },
 	{ BOTH, "<Workers>2</Workers>", "<Workers>-1</Workers>", 3, "whole number" },
 	{ BOTH, "<Workers>2</Workers>", "<Workers></Workers>", 3, "whole number" },
-	{ LOADER, "<Workers>2</Workers>", "<Workers>99999999999999999999</Workers>", 3, "whole number" },
+	{ LOADER, "<Workers>2</Workers>", "<Workers>99999999999999999999</Workers>", 3,
+	  "whole number" },
 	{ BOTH, ">200ms<", ">soon<", 4, "'soon' is not a duration" },
 	{ BOTH, ">200ms<", ">5w<", 4, "is not a duration" },
 	{ BOTH, ">200ms<", ">-5<", 4, "is not a duration" },
@@ -216,11 +246,15 @@ static const struct refusal {
 	{ LOADER, ">200ms<", ">0<", 4, "must be 10ms to 365d" },
 	{ LOADER, ">200ms<", ">99999999999999999999d<", 4, "is not a duration" },
 	{ LOADER, ">200ms<", ">2147483647d<", 4, "out of range" },
-	{ BOTH, "<Workers>2</Workers>", "<LogLevel>loud</LogLevel>", 3, "error, warning, info, debug" },
+	{ BOTH, "<Workers>2</Workers>", "<LogLevel>loud</LogLevel>", 3,
+	  "error, warning, info, debug" },
 	{ BOTH, "<Workers>2</Workers>", "<Trace>imap,,net</Trace>", 3, "comma list" },
-	{ BOTH, "<Workers>2</Workers>", "<LogDirectory></LogDirectory>", 3, "LogDirectory is empty" },
-	{ LOADER, "<Workers>2</Workers>", "<DispatchHold>10m</DispatchHold>", 3, "longer than DispatchHoldMax" },
-	{ LOADER, "<Workers>2</Workers>", "<CrashQuarantine>2d</CrashQuarantine>", 3, "must be 1ms to 1d" },
+	{ BOTH, "<Workers>2</Workers>", "<LogDirectory></LogDirectory>", 3,
+	  "LogDirectory is empty" },
+	{ LOADER, "<Workers>2</Workers>", "<DispatchHold>10m</DispatchHold>", 3,
+	  "longer than DispatchHoldMax" },
+	{ LOADER, "<Workers>2</Workers>", "<CrashQuarantine>2d</CrashQuarantine>", 3,
+	  "must be 1ms to 1d" },
 	{ BOTH, "<TLS>implicit</TLS>", "<TLS>ssl</TLS>", 13, "implicit, starttls, none" },
 	{ BOTH, "<TLS>implicit</TLS>", "<Port>0</Port>", 13, "from 1 to 65535" },
 	{ BOTH, "<TLS>implicit</TLS>", "<Port>65536</Port>", 13, "from 1 to 65535" },
@@ -233,60 +267,97 @@ static const struct refusal {
 	{ BOTH, "kinds=\"mail events\"", "kinds=\"mail notes\"", 26, "'notes' is not one of" },
 	{ BOTH, "kinds=\"mail events\"", "kinds=\"\"", 26, "kinds is empty" },
 	{ LOADER, "kinds=\"mail events\"", "busyOnly=\"true\"", 26, "no calendars yet" },
-	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\"alice\" create=\"true\"", 28, "no creation of accounts yet" },
+	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\"alice\" create=\"true\"", 28,
+	  "no creation of accounts yet" },
 	{ BOTH, "SMTPName=\"alice\"", "SMTPName=\"\"", 28, "SMTPName is empty" },
 	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\" alice\"", 28, "begins or ends with a blank" },
 	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\"../alice\"", 28, "folder on disk" },
 	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\"a/b\"", 28, "folder on disk" },
 	{ LOADER, "SMTPName=\"alice\"", "SMTPName=\"..\"", 28, "folder on disk" },
-	{ LOADER, "SMTPName=\"bob@new.example\"", "SMTPName=\"bob&#9;x\"", 37, "control character" },
+	{ LOADER, "SMTPName=\"bob@new.example\"", "SMTPName=\"bob&#9;x\"", 37,
+	  "control character" },
 	{ LOADER, ">svc@old.example<", ">svc&#10;x<", 10, "control character" },
 	/* what belongs where */
-	{ LOADER, "<Path>mail</Path>", "<Path>mail</Path><Server>x</Server>", 22, "<Server> does not belong to an endpoint of type 'local'" },
+	{ LOADER, "<Path>mail</Path>", "<Path>mail</Path><Server>x</Server>", 22,
+	  "<Server> does not belong to an endpoint of type 'local'" },
 	{ LOADER, "<TLS>implicit</TLS>", "<Path>x</Path>", 13, "<Path> does not belong" },
-	{ LOADER, "<TLS>implicit</TLS>", "<FrontEnd>x</FrontEnd>", 13, "<FrontEnd> does not belong" },
+	{ LOADER, "<TLS>implicit</TLS>", "<FrontEnd>x</FrontEnd>", 13,
+	  "<FrontEnd> does not belong" },
 	{ LOADER, "      <Path>mail</Path>\n", "", 21, "needs a <Path>" },
 	{ LOADER, "      <Server>localhost</Server>\n", "", 16, "needs a <Server>" },
-	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange\"", 21, "this build has no 'exchange' yet" },
-	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"google\"", 21, "this build has no 'google' yet" },
-	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange-online\"", 21, "this build has no 'exchange-online' yet" },
-	{ LOADER, "SMTPName=\"alice\"/>", "SMTPName=\"alice\"><Password file=\"secret\"/></mailbox>", 28, "does not belong to a mailbox of type local" },
-	{ BOTH, "    <pairing name=\"bob\">", "<pairing name=\"x\"><mailbox endpoint=\"disk\" SMTPName=\"p\"/><mailbox endpoint=\"old\" SMTPName=\"q\"/>"
-	  "<DateWindow>1d</DateWindow></pairing>\n    <pairing name=\"bob\">", 36, "no date window yet" },
+	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange\"", 21,
+	  "this build has no 'exchange' yet" },
+	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"google\"", 21,
+	  "this build has no 'google' yet" },
+	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange-online\"", 21,
+	  "this build has no 'exchange-online' yet" },
+	{ LOADER, "SMTPName=\"alice\"/>",
+	  "SMTPName=\"alice\"><Password file=\"secret\"/></mailbox>", 28,
+	  "does not belong to a mailbox of type local" },
+	{ BOTH, "    <pairing name=\"bob\">",
+	  "<pairing name=\"x\"><mailbox endpoint=\"disk\" SMTPName=\"p\"/><mailbox "
+	  "endpoint=\"old\" SMTPName=\"q\"/>"
+	  "<DateWindow>1d</DateWindow></pairing>\n    <pairing name=\"bob\">",
+	  36, "no date window yet" },
 	/* rules between values */
-	{ LOADER, "<Server>localhost</Server>", "<LoginName>SVC@old.EXAMPLE</LoginName><Password file=\"secret\"/><Server>localhost</Server>",
+	{ LOADER, "<Server>localhost</Server>",
+	  "<LoginName>SVC@old.EXAMPLE</LoginName><Password "
+	  "file=\"secret\"/><Server>localhost</Server>",
 	  16, "'new' and 'old' (line 9) have the same LoginName" },
-	{ LOADER, "<TLS>implicit</TLS>", "<TLS>none</TLS>", 13, "only with a server on this machine" },
+	{ LOADER, "<TLS>implicit</TLS>", "<TLS>none</TLS>", 13,
+	  "only with a server on this machine" },
 	{ LOADER, ">localhost<", ">127.evil.example<", 18, "only with a server on this machine" },
-	{ LOADER, ">localhost<", ">localhost.evil.example<", 18, "only with a server on this machine" },
+	{ LOADER, ">localhost<", ">localhost.evil.example<", 18,
+	  "only with a server on this machine" },
 	{ LOADER, ">localhost<", ">128.0.0.1<", 18, "only with a server on this machine" },
-	{ LOADER, "      <LoginName>svc@old.example</LoginName>\n", "", 10, "a <Password> but no <LoginName>" },
-	{ LOADER, "endpoint=\"old\" SMTPName=\"bob@old.example\"", "endpoint=\"new\" SMTPName=\"bob@new.example\"", 38, "are the same one" },
-	{ LOADER, "endpoint=\"new\" SMTPName=\"bob@new.example\"", "endpoint=\"old\" SMTPName=\"BOB@old.example\"", 38, "are the same one" },
+	{ LOADER, "      <LoginName>svc@old.example</LoginName>\n", "", 10,
+	  "a <Password> but no <LoginName>" },
+	{ LOADER, "endpoint=\"old\" SMTPName=\"bob@old.example\"",
+	  "endpoint=\"new\" SMTPName=\"bob@new.example\"", 38, "are the same one" },
+	{ LOADER, "endpoint=\"new\" SMTPName=\"bob@new.example\"",
+	  "endpoint=\"old\" SMTPName=\"BOB@old.example\"", 38, "are the same one" },
 	/* secrets */
-	{ BOTH, "<Password file=\"secret\"/>\n      <Server>", "<Password>hunter2</Password>\n      <Server>", 11, "must not stand in this file" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password/>\n      <Server>", 11, "either file" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"secret\" credential=\"x\"/>\n<Server>", 11, "either file" },
-	{ BOTH, "<Password file=\"secret\"/>\n      <Server>", "<Password credential=\"../x\"/>\n<Server>", 11, "not a plain name" },
-	{ BOTH, "<Password file=\"secret\"/>\n      <Server>", "<Password flie=\"secret\"/>\n<Server>", 11, "did you mean 'file'?" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"nothing\"/>\n<Server>", 11, "No such file" },
-	{ LOADER, "<DefaultPassword file=\"secret\"/>", "<DefaultPassword file=\"nothing\"/>", 19, "No such file" },
-	{ LOADER, "<Password file=\"secret\"/>\n      </mailbox>", "<Password file=\"nothing\"/></mailbox>", 39, "No such file" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"open\"/>\n<Server>", 11, "mode 640" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"link\"/>\n<Server>", 11, "symbolic link" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"empty\"/>\n<Server>", 11, "is empty" },
-	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password file=\"folder\"/>\n<Server>", 11, "not a regular file" },
+	{ BOTH, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password>hunter2</Password>\n      <Server>", 11, "must not stand in this file" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>", "<Password/>\n      <Server>", 11,
+	  "either file" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"secret\" credential=\"x\"/>\n<Server>", 11, "either file" },
+	{ BOTH, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password credential=\"../x\"/>\n<Server>", 11, "not a plain name" },
+	{ BOTH, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password flie=\"secret\"/>\n<Server>", 11, "did you mean 'file'?" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"nothing\"/>\n<Server>", 11, "No such file" },
+	{ LOADER, "<DefaultPassword file=\"secret\"/>", "<DefaultPassword file=\"nothing\"/>", 19,
+	  "No such file" },
+	{ LOADER, "<Password file=\"secret\"/>\n      </mailbox>",
+	  "<Password file=\"nothing\"/></mailbox>", 39, "No such file" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"open\"/>\n<Server>", 11, "mode 640" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"link\"/>\n<Server>", 11, "symbolic link" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"empty\"/>\n<Server>", 11, "is empty" },
+	{ LOADER, "<Password file=\"secret\"/>\n      <Server>",
+	  "<Password file=\"folder\"/>\n<Server>", 11, "not a regular file" },
 	{ LOADER, ">ca.pem<", ">nothing<", 14, "No such file" },
 	{ LOADER, ">ca.pem<", ">secret<", 14, "no PEM certificate" },
 	{ LOADER, ">ca.pem<", ">big<", 14, "larger than 20 KiB" },
 	{ LOADER, ">ca.pem<", ">folder<", 14, "not a regular file" },
-	/* XML itself; the schema's tool refuses what is not well-formed too, but by another status */
+	/* XML itself; xmllint refuses what is not well-formed too, but by another status */
 	{ LOADER, "</endpoints>", "</endpoint>", 24, "not well-formed XML" },
-	{ LOADER, "<mailshadow version", "<!DOCTYPE x [<!ENTITY a \"b\">]>\n<mailshadow version", 1, "DOCTYPE" },
-	{ LOADER, "<mailshadow version", "<!DOCTYPE x SYSTEM \"http://127.0.0.1:1/x.dtd\">\n<mailshadow version", 1, "DOCTYPE" },
+	{ LOADER, "<mailshadow version", "<!DOCTYPE x [<!ENTITY a \"b\">]>\n<mailshadow version", 1,
+	  "DOCTYPE" },
+	{ LOADER, "<mailshadow version",
+	  "<!DOCTYPE x SYSTEM \"http://127.0.0.1:1/x.dtd\">\n<mailshadow version", 1, "DOCTYPE" },
 	{ LOADER, ">imap.old.example<", ">&undefined;<", 12, "not well-formed XML" },
-	{ LOADER, "<Workers>2</Workers>", "<x:Workers xmlns:x=\"urn:x\">2</x:Workers>", 3, "namespace" },
-	{ LOADER, "<Workers>2</Workers>", "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a></a>", 3, "nested too deeply" },
+	{ LOADER, "<Workers>2</Workers>", "<x:Workers xmlns:x=\"urn:x\">2</x:Workers>", 3,
+	  "namespace" },
+	{ LOADER, "<Workers>2</Workers>",
+	  "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></"
+	  "a></a></a></a></a></a></a></a></a>",
+	  3, "nested too deeply" },
 };
 
 static void make_bad_files(struct conf_case *c)
@@ -318,8 +389,10 @@ static void refused(void **state)
 			fail_msg("'%s' was accepted", r->new_text);
 		assert_null(c->conf);
 		snprintf(place, sizeof(place), "%s:%d: ", c->file, r->line);
-		if (strncmp(c->err.text, place, strlen(place)) != 0 || strstr(c->err.text, r->says) == NULL)
-			fail_msg("'%s': expected line %d and '%s', got: %s", r->new_text, r->line, r->says, c->err.text);
+		if (strncmp(c->err.text, place, strlen(place)) != 0 ||
+		    strstr(c->err.text, r->says) == NULL)
+			fail_msg("'%s': expected line %d and '%s', got: %s", r->new_text, r->line,
+				 r->says, c->err.text);
 		assert_null(strstr(c->err.text, "hunter2"));
 	}
 }
@@ -340,25 +413,36 @@ static void refused_by_schema(void **state)
 }
 
 /* What both accept; `warns` is what the loader says about it, "" for nothing. */
-static const struct { enum door door; const char *old, *new_text, *warns; } accepted[] = {
+static const struct { enum door door; const char *old, *new_text, *warns;
+} accepted[] = {
 	{ BOTH, ">200ms<", ">5<", "" },
 	{ BOTH, ">200ms<", ">\n      5m\n    <", "" },
 	{ BOTH, "<Workers>2</Workers>", "<ErrorRetryBump>0</ErrorRetryBump>", "" },
 	{ BOTH, "<Workers>2</Workers>", "<Trace>imap,net</Trace><!-- <x> --><?pi y?>", "" },
 	{ BOTH, "<Workers>2</Workers>", "<guard><MinDeletions>0</MinDeletions></guard>", "" },
-	{ BOTH, "<TLS>implicit</TLS>", "<TLS>starttls</TLS><Port>143</Port><Auth>login</Auth>", "" },
-	{ BOTH, "<TLS>implicit</TLS>", "<CalDAV>https://dav.example/</CalDAV>", "m.xml:13: <CalDAV> has no effect yet" },
-	{ BOTH, "<TLS>implicit</TLS>", "<CardDAV>https://dav.example/</CardDAV>", "m.xml:13: <CardDAV> has no effect yet" },
+	{ BOTH, "<TLS>implicit</TLS>", "<TLS>starttls</TLS><Port>143</Port><Auth>login</Auth>",
+	  "" },
+	{ BOTH, "<TLS>implicit</TLS>", "<CalDAV>https://dav.example/</CalDAV>",
+	  "m.xml:13: <CalDAV> has no effect yet" },
+	{ BOTH, "<TLS>implicit</TLS>", "<CardDAV>https://dav.example/</CardDAV>",
+	  "m.xml:13: <CardDAV> has no effect yet" },
 	{ BOTH, ">localhost<", ">127.0.0.2<", "" },
 	{ BOTH, ">localhost<", ">::1<", "" },
 	{ BOTH, "kinds=\"mail events\"", "kinds=\"events\"", "m.xml:26: kinds without mail" },
 	{ BOTH, "<mailshadow version=\"1\">", "<mailshadow>", "" },
-	{ BOTH, "<mailshadow version=\"1\">", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<mailshadow xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-	  "xsi:noNamespaceSchemaLocation=\"mailshadow.xsd\">", "" },
-	{ LOADER, "SMTPName=\"bob@new.example\"", "MailboxName=\"bob@new.example\"", "m.xml:37: MailboxName is the old name of SMTPName" },
-	{ BOTH, "endpoint=\"new\" SMTPName=\"bob@new.example\"", "endpoint=\"old\" SMTPName=\"alice@old.example\"",
-	  "m.xml:37: mailbox 'alice@old.example' on endpoint 'old' is in pairing 'bob' and in pairing 'alice' (line 27)" },
-	{ BOTH, "      <Password file=\"secret\"/>\n      <Server>", "<Server>", "m.xml:10: endpoint 'old' has a <LoginName> but no <Password>" },
+	{ BOTH, "<mailshadow version=\"1\">",
+	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<mailshadow "
+	  "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
+	  "xsi:noNamespaceSchemaLocation=\"mailshadow.xsd\">",
+	  "" },
+	{ LOADER, "SMTPName=\"bob@new.example\"", "MailboxName=\"bob@new.example\"",
+	  "m.xml:37: MailboxName is the old name of SMTPName" },
+	{ BOTH, "endpoint=\"new\" SMTPName=\"bob@new.example\"",
+	  "endpoint=\"old\" SMTPName=\"alice@old.example\"",
+	  "m.xml:37: mailbox 'alice@old.example' on endpoint 'old' is in pairing 'bob' and in "
+	  "pairing 'alice' (line 27)" },
+	{ BOTH, "      <Password file=\"secret\"/>\n      <Server>", "<Server>",
+	  "m.xml:10: endpoint 'old' has a <LoginName> but no <Password>" },
 	{ BOTH, "SMTPName=\"alice\"", "SMTPName=\"O&apos;Neil &amp; S&#xf6;hne\"", "" },
 };
 
@@ -373,20 +457,27 @@ static void accepted_by_both(void **state)
 		if (case_load(c) != E_OK)
 			fail_msg("'%s': %s", accepted[i].new_text, c->err.text);
 		if (warns[0] == '\0' ? c->warnings[0] != '\0' : strstr(c->warnings, warns) == NULL)
-			fail_msg("'%s': expected the warning '%s', got '%s'", accepted[i].new_text, warns, c->warnings);
+			fail_msg("'%s': expected the warning '%s', got '%s'", accepted[i].new_text,
+				 warns, c->warnings);
 		if (accepted[i].door == BOTH && case_xmllint(c->file) != 0)
 			fail_msg("the schema refuses '%s'", accepted[i].new_text);
 	}
-	assert_string_equal(conf_find_pairing(c->conf, "alice")->mailbox[1].smtp_name, "O'Neil & S\u00f6hne");
+	assert_string_equal(conf_find_pairing(c->conf, "alice")->mailbox[1].smtp_name, "O'Neil & "
+										       "S\u00f6hn"
+										       "e");
 }
 
 static void durations(void **state)
 {
-	static const struct { const char *text; int64_t ms; } rows[] = {
-		{ "5", 300000 }, { "1ms", 1 }, { "90s", 90000 }, { "5m", 300000 }, { "2h", 7200000 }, { "1d", 86400000 },
-		{ "0", 0 }, { "1500ms", 1500 },
+	static const struct { const char *text; int64_t ms;
+	} rows[] = {
+		{ "5", 300000 },   { "1ms", 1 },       { "90s", 90000 }, { "5m", 300000 },
+		{ "2h", 7200000 }, { "1d", 86400000 }, { "0", 0 },	 { "1500ms", 1500 },
 	};
-	static const struct conf_setting s = { .name = "X", .value = V_TIME, .min = 0, .max = INT64_MAX };
+	static const struct conf_setting s = { .name = "X",
+					       .value = V_TIME,
+					       .min = 0,
+					       .max = INT64_MAX };
 	char text[CONF_TIME_TEXT];
 
 	(void)state;
@@ -395,7 +486,8 @@ static void durations(void **state)
 
 		assert_int_equal(conf_value_read(&s, rows[i].text, NULL, &ms, NULL), E_OK);
 		assert_int_equal(ms, rows[i].ms);
-		assert_int_equal(conf_value_read(&s, conf_time_text(ms, text), NULL, &again, NULL), E_OK);
+		assert_int_equal(conf_value_read(&s, conf_time_text(ms, text), NULL, &again, NULL),
+				 E_OK);
 		assert_int_equal(again, ms);
 	}
 	assert_string_equal(conf_time_text(90000, text), "90s");
@@ -406,7 +498,8 @@ static void socket_paths(void **state)
 {
 	struct conf_case *c = *state;
 	char old[] = "<RuntimeDirectory>./run<", new_text[256] = "<RuntimeDirectory>/";
-	size_t at = strlen(new_text), fits = CONF_SOCKET_PATH_MAX - strlen("/" CONF_CONTROL_SOCKET) - 1;
+	size_t at = strlen(new_text),
+	       fits = CONF_SOCKET_PATH_MAX - strlen("/" CONF_CONTROL_SOCKET) - 1;
 
 	memset(new_text + at, 'r', fits);
 	new_text[at + fits] = '<';
@@ -454,11 +547,20 @@ static void print_line(void *ctx, const char *text)
 static void printing_masks(void **state)
 {
 	static const char *const lines[] = {
-		"gateway LastSyncTimeInterval = 200ms\n", "gateway ErrorRetryBump = 15m\n", "gateway guard MaxDeletions = 500\n",
-		"endpoint old Password = *** (file ", "endpoint new DefaultPassword = *** (file ", "endpoint disk Path = ",
-		"pairing alice left endpoint = old\n", "pairing alice right logon = none needed\n", "pairing alice exclude = A/*\n",
-		"pairing alice map = X -> Y/Z\n", "pairing alice guard MaxDeletions = 7\n", "pairing alice kinds = mail events\n",
-		"pairing bob right Password = *** (file ", "pairing bob left logon = default password\n",
+		"gateway LastSyncTimeInterval = 200ms\n",
+		"gateway ErrorRetryBump = 15m\n",
+		"gateway guard MaxDeletions = 500\n",
+		"endpoint old Password = *** (file ",
+		"endpoint new DefaultPassword = *** (file ",
+		"endpoint disk Path = ",
+		"pairing alice left endpoint = old\n",
+		"pairing alice right logon = none needed\n",
+		"pairing alice exclude = A/*\n",
+		"pairing alice map = X -> Y/Z\n",
+		"pairing alice guard MaxDeletions = 7\n",
+		"pairing alice kinds = mail events\n",
+		"pairing bob right Password = *** (file ",
+		"pairing bob left logon = default password\n",
 	};
 	struct conf_case *c = *state;
 	struct printed p;
@@ -475,7 +577,8 @@ static void printing_masks(void **state)
 	buf_free(&p.text);
 }
 
-static void must_name(const char *file, const struct conf_table *t, const char *before, const char *after)
+static void must_name(const char *file, const struct conf_table *t, const char *before,
+		      const char *after)
 {
 	struct err err = ERR_INIT;
 	struct buf b;
@@ -495,7 +598,9 @@ static void must_name(const char *file, const struct conf_table *t, const char *
 
 static void every_setting_is_documented(void **state)
 {
-	static const struct conf_table *const tables[] = { &conf_gateway_table, &conf_endpoint_table, &conf_guard_table };
+	static const struct conf_table *const tables[] = { &conf_gateway_table,
+							   &conf_endpoint_table,
+							   &conf_guard_table };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
@@ -519,7 +624,8 @@ static void documented_defaults_are_true(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		for (size_t k = 0; k < tables[i]->n; k++) {
 			const struct conf_setting *s = &tables[i]->rows[k];
-			char *cell = mem_printf("| `%s` | %s%s%s |", s->name, s->fallback[0] ? "`" : "none", s->fallback,
+			char *cell = mem_printf("| `%s` | %s%s%s |", s->name,
+						s->fallback[0] ? "`" : "none", s->fallback,
 						s->fallback[0] ? "`" : "");
 
 			if (strstr(buf_str(&b), cell) == NULL)
@@ -557,7 +663,8 @@ static void sample_is_valid(void **state)
 	for (size_t i = 0; i < conf_gateway_table.n; i++) {
 		const struct conf_setting *s = &conf_gateway_table.rows[i];
 
-		assert_string_equal(conf_value_text(s, c->conf, arena), conf_value_text(s, &defaults, arena));
+		assert_string_equal(conf_value_text(s, c->conf, arena),
+				    conf_value_text(s, &defaults, arena));
 	}
 	arena_free(&arena);
 }
@@ -595,8 +702,10 @@ static void many_pairings(void **state)
 	struct buf b;
 
 	buf_init(&b, CONF_FILE_MAX);
-	buf_add_str(&b, "<mailshadow><endpoints><endpoint name=\"a\" type=\"local\"><Path>a</Path></endpoint>"
-		    "<endpoint name=\"b\" type=\"local\"><Path>b</Path></endpoint></endpoints><pairings>");
+	buf_add_str(&b, "<mailshadow><endpoints><endpoint name=\"a\" "
+			"type=\"local\"><Path>a</Path></endpoint>"
+			"<endpoint name=\"b\" "
+			"type=\"local\"><Path>b</Path></endpoint></endpoints><pairings>");
 	for (unsigned i = 0; i < 20000; i++)
 		buf_printf(&b, "<pairing name=\"p%u\"><mailbox endpoint=\"a\" SMTPName=\"u%u\"/>"
 			   "<mailbox endpoint=\"b\" SMTPName=\"u%u\"/></pairing>\n", i, i, i);
@@ -651,7 +760,10 @@ static uint32_t next_random(uint32_t below)
 
 static void mutate(struct buf *b)
 {
-	static const char *const words[] = { "<", ">", "\"", "&amp;", "<![CDATA[x]]>", "<!--", "&#0;", "\xff", "\xed\xa0\x80", "</mailshadow>" };
+	static const char *const words[] = {
+		"<",	">",	"\"",	"&amp;",	"<![CDATA[x]]>",
+		"<!--", "&#0;", "\xff", "\xed\xa0\x80", "</mailshadow>"
+	};
 	size_t at = next_random((uint32_t)b->n), n = next_random(40);
 	const char *word = words[next_random(ARRAY_LEN(words))];
 	struct buf out;
@@ -710,11 +822,25 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(valid_file), T(logons_and_secrets), T(credentials_of_systemd), T(refused), T(refused_by_schema),
-		T(accepted_by_both), T(durations), T(socket_paths), T(unreadable_files), T(printing_masks),
-		T(every_setting_is_documented), T(documented_defaults_are_true), T(sample_is_valid),
-		T(kinds_agree_with_the_contract), T(relative_file_names), T(many_pairings), T(too_many_folders),
-		T(entity_bomb), T(mutated_files),
+		T(valid_file),
+		T(logons_and_secrets),
+		T(credentials_of_systemd),
+		T(refused),
+		T(refused_by_schema),
+		T(accepted_by_both),
+		T(durations),
+		T(socket_paths),
+		T(unreadable_files),
+		T(printing_masks),
+		T(every_setting_is_documented),
+		T(documented_defaults_are_true),
+		T(sample_is_valid),
+		T(kinds_agree_with_the_contract),
+		T(relative_file_names),
+		T(many_pairings),
+		T(too_many_folders),
+		T(entity_bomb),
+		T(mutated_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* t_conf_wire.c - a pairing to its worker and back: nothing lost, no secret told, nothing believed. */
+/* t_conf_wire.c - a pairing to its worker and back: nothing lost, told or believed. */
 #include "conf_case.h"
 
 #include "../../common/conf_p.h"
@@ -15,7 +15,8 @@ static int set_up(void **state)
 	struct conf_case *c = mem_alloc(sizeof(*c));
 
 	case_begin(c);
-	case_write(c, "<Workers>2</Workers>", "<Workers>2</Workers><ItemRetry>7s</ItemRetry><LogLevel>debug</LogLevel>"
+	case_write(c, "<Workers>2</Workers>",
+		   "<Workers>2</Workers><ItemRetry>7s</ItemRetry><LogLevel>debug</LogLevel>"
 		   "<Trace>imap,net</Trace>");
 	*state = c;
 	return case_load(c) == E_OK ? 0 : -1;
@@ -183,7 +184,8 @@ static void wrong_values(void **state)
 
 		if (at == NULL)
 			fail_msg("no %s in %s", rows[i].old, text);
-		char *bad = mem_printf("%.*s%s%s", (int)(at - text), text, rows[i].new_text, at + strlen(rows[i].old));
+		char *bad = mem_printf("%.*s%s%s", (int)(at - text), text, rows[i].new_text,
+				       at + strlen(rows[i].old));
 		if (conf_pairing_decode(bad, strlen(bad), &got, &c->err) == E_OK)
 			fail_msg("%s was believed", rows[i].new_text);
 		assert_null(got);
@@ -224,7 +226,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(there_and_back), T(no_secret_travels), T(damage), T(wrong_values), T(largest_fits),
+		T(there_and_back), T(no_secret_travels), T(damage),
+		T(wrong_values),   T(largest_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,8 @@ static void command_lines(void **state)
 		int rc = run_words(c, rows[i].words);
 
 		if (rc != rows[i].rc)
-			fail_msg("'%s': exit %d, expected %d: %s", rows[i].words, rc, rows[i].rc, c->err);
+			fail_msg("'%s': exit %d, expected %d: %s", rows[i].words, rc, rows[i].rc,
+				 c->err);
 		must_say(c->err, rows[i].says);
 		if (rc != 0) {     /* one line, and nothing on standard output */
 			assert_string_equal(c->out, "");
@@ -221,15 +222,23 @@ static void asked(struct ctl_case *c, const char *expected)
 	buf_free(&b);
 }
 
-#define STATUS \
-	"{\"version\": 1, \"service\": {\"pid\": 7, \"startedAt\": \"2026-11-23T20:00:00Z\", \"oldestSuccess\": null}," \
-	" \"pool\": {\"slots\": 2, \"busy\": 1, \"queue\": 3, \"logonFailures\": 1, \"threshold\": 2, \"restarts\": 0," \
-	" \"dispatchHeldUntil\": null}, \"pairings\": [{\"name\": \"alice\", \"left\": {\"endpoint\": \"old\"," \
-	" \"mailbox\": \"a\"}, \"right\": {}, \"status\": \"Failure\", \"state\": \"Active\", \"lastUpdated\": null," \
-	" \"nextRun\": \"2026-11-23T20:20:00Z\", \"result\": \"logon-failed\", \"code\": \"0x80040111\", \"reason\":" \
-	" \"the logon was refused\", \"remedy\": \"check LoginName\", \"items\": {\"done\": 12, \"todo\": 30}," \
-	" \"quarantined\": 2, \"held\": 0, \"failures\": 4}, {\"name\": \"bob\", \"status\": \"Success\", \"state\":" \
-	" \"Synchronizing\", \"lastUpdated\": \"2026-11-23T20:05:00Z\", \"code\": \"0x00000000\", \"items\":" \
+#define STATUS                                                                                     \
+	"{\"version\": 1, \"service\": {\"pid\": 7, \"startedAt\": \"2026-11-23T20:00:00Z\", "     \
+	"\"oldestSuccess\": null},"                                                                \
+	" \"pool\": {\"slots\": 2, \"busy\": 1, \"queue\": 3, \"logonFailures\": 1, "              \
+	"\"threshold\": 2, \"restarts\": 0,"                                                       \
+	" \"dispatchHeldUntil\": null}, \"pairings\": [{\"name\": \"alice\", \"left\": "           \
+	"{\"endpoint\": \"old\","                                                                  \
+	" \"mailbox\": \"a\"}, \"right\": {}, \"status\": \"Failure\", \"state\": \"Active\", "    \
+	"\"lastUpdated\": null,"                                                                   \
+	" \"nextRun\": \"2026-11-23T20:20:00Z\", \"result\": \"logon-failed\", \"code\": "         \
+	"\"0x80040111\", \"reason\":"                                                              \
+	" \"the logon was refused\", \"remedy\": \"check LoginName\", \"items\": {\"done\": 12, "  \
+	"\"todo\": 30},"                                                                           \
+	" \"quarantined\": 2, \"held\": 0, \"failures\": 4}, {\"name\": \"bob\", \"status\": "     \
+	"\"Success\", \"state\":"                                                                  \
+	" \"Synchronizing\", \"lastUpdated\": \"2026-11-23T20:05:00Z\", \"code\": "                \
+	"\"0x00000000\", \"items\":"                                                               \
 	" {\"done\": 0, \"todo\": 0}}]}"
 
 /* The document as `pieces` string parts, the way the service cuts long answers. */
@@ -240,7 +249,8 @@ static char *in_parts(const char *document, size_t piece, const char *done)
 
 	buf_init(&b, 1024 * 1024);
 	for (size_t at = 0; at < n; at += piece) {
-		json_t *line = json_pack("{s:s%}", "part", document + at, n - at < piece ? n - at : piece);
+		json_t *line =
+			json_pack("{s:s%}", "part", document + at, n - at < piece ? n - at : piece);
 		char *text = json_dumps(line, JSON_COMPACT);
 
 		buf_printf(&b, "%s\n", text);
@@ -262,10 +272,14 @@ static void status_of_the_service(void **state)
 	asked(c, "{\"cmd\":\"status\",\"args\":{}}\n");
 	must_say(c->out, "Service: pid 7, since 2026-11-23T20:00:00Z\n");
 	must_say(c->out, "Pool: 1 of 2 slots busy, 3 queued, logon failures 1 of 2, restarts 0\n");
-	must_say(c->out, "Pairing  Status   State          Last Updated          Items              Next Run              Reason\n");
-	must_say(c->out, "alice    Failure  Active         -                     12 done, 30 to do  2026-11-23T20:20:00Z  "
-		 "0x80040111 the logon was refused; check LoginName; 2 quarantined; 4 failures in a row\n");
-	must_say(c->out, "bob      Success  Synchronizing  2026-11-23T20:05:00Z  -                  -                     -\n");
+	must_say(c->out, "Pairing  Status   State          Last Updated          Items             "
+			 " Next Run              Reason\n");
+	must_say(c->out, "alice    Failure  Active         -                     12 done, 30 to do "
+			 " 2026-11-23T20:20:00Z  "
+			 "0x80040111 the logon was refused; check LoginName; 2 quarantined; 4 "
+			 "failures in a row\n");
+	must_say(c->out, "bob      Success  Synchronizing  2026-11-23T20:05:00Z  -                 "
+			 " -                     -\n");
 
 	assert_int_equal(ask_service(c, "status bob", answer), 0);
 	assert_null(strstr(c->out, "alice"));
@@ -276,10 +290,15 @@ static void status_of_the_service(void **state)
 	mem_free(answer);
 
 	/* the whole document as one object is understood as well */
-	assert_int_equal(ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"), 0);
+	assert_int_equal(
+		ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"),
+		0);
 	must_say(c->out, "Service: pid 7");
 	/* a pairing that is in the file but not loaded yet */
-	assert_int_equal(ask_service(c, "status bob", "{\"part\": {\"pairings\": []}}\n{\"done\": true, \"exit\": 0}\n"), 3);
+	assert_int_equal(ask_service(c, "status bob",
+				     "{\"part\": {\"pairings\": []}}\n{\"done\": true, \"exit\": "
+				     "0}\n"),
+			 3);
 	must_say(c->err, "see mailshadow reload");
 }
 
@@ -288,26 +307,38 @@ static void status_while_somebody_edits(void **state)
 	struct ctl_case *c = *state;
 
 	case_write(&c->conf, "<Workers>", "<Wrokers>");
-	assert_int_equal(ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"), 2);
+	assert_int_equal(
+		ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"),
+		2);
 	case_write(&c->conf, "<Workers>2", "<Workers>two");
-	assert_int_equal(ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"), 0);
+	assert_int_equal(
+		ask_service(c, "status", "{\"part\": " STATUS "}\n{\"done\": true, \"exit\": 0}\n"),
+		0);
 	must_say(c->out, "Service: pid 7");
 	must_say(c->err, "m.xml:3: Workers");
-	assert_int_equal(ask_service(c, "reload", "{\"done\": true, \"exit\": 2, \"error\": \"m.xml:3: Workers\"}\n"), 2);
+	assert_int_equal(ask_service(c, "reload",
+				     "{\"done\": true, \"exit\": 2, \"error\": \"m.xml:3: "
+				     "Workers\"}\n"),
+			 2);
 }
 
-#define VERIFY(verdict, differences) \
-	"{\"version\": 1, \"pairing\": \"alice\", \"verdict\": \"" verdict "\", \"folders\": [{\"left\": \"INBOX\", \"right\":" \
-	" \"INBOX\", \"kind\": \"mail\", \"items\": 40, \"differences\": [" differences "]}, {\"left\": \"X\", \"right\": \"Y/Z\"," \
-	" \"kind\": \"mail\", \"items\": 2, \"differences\": [], \"excepted\": [{\"item\": \"<q@x>\", \"what\": \"missing-right\"," \
+#define VERIFY(verdict, differences)                                                               \
+	"{\"version\": 1, \"pairing\": \"alice\", \"verdict\": \"" verdict                         \
+	"\", \"folders\": [{\"left\": \"INBOX\", \"right\":"                                       \
+	" \"INBOX\", \"kind\": \"mail\", \"items\": 40, \"differences\": [" differences            \
+	"]}, {\"left\": \"X\", \"right\": \"Y/Z\","                                                \
+	" \"kind\": \"mail\", \"items\": 2, \"differences\": [], \"excepted\": [{\"item\": "       \
+	"\"<q@x>\", \"what\": \"missing-right\","                                                  \
 	" \"reason\": \"quarantined\"}]}]}"
 
 static void verify_verdicts(void **state)
 {
 	struct ctl_case *c = *state;
 	char *equal = in_parts(VERIFY("equal", ""), 33, "{\"done\": true, \"exit\": 0}");
-	char *differs = in_parts(VERIFY("differs", "{\"item\": \"<a\\u001b[2J@b> 2026-01-01 120\", \"what\": \"flags\","
-					" \"left\": \"\\\\Seen\", \"right\": \"\"}"), 64, "{\"done\": true, \"exit\": 1}");
+	char *differs = in_parts(VERIFY("differs", "{\"item\": \"<a\\u001b[2J@b> 2026-01-01 120\", "
+						   "\"what\": \"flags\","
+						   " \"left\": \"\\\\Seen\", \"right\": \"\"}"),
+				 64, "{\"done\": true, \"exit\": 1}");
 
 	assert_int_equal(ask_service(c, "verify alice", equal), 0);
 	asked(c, "{\"cmd\":\"verify\",\"args\":{\"pairing\":\"alice\"}}\n");
@@ -316,7 +347,8 @@ static void verify_verdicts(void **state)
 	assert_int_equal(ask_service(c, "verify alice --subjects", differs), 1);
 	asked(c, "{\"cmd\":\"verify\",\"args\":{\"pairing\":\"alice\",\"subjects\":true}}\n");
 	must_say(c->out, "INBOX: <a\\x1b[2J@b> 2026-01-01 120: flags (left \\Seen, right )\n");
-	must_say(c->out, "verify: alice: differs, 1 difference, 42 messages in 2 folders, 1 excepted\n");
+	must_say(c->out, "verify: alice: differs, 1 difference, 42 messages in 2 folders, 1 "
+			 "excepted\n");
 	assert_int_equal(ask_service(c, "verify alice --json", differs), 1);
 	json_t *root = json_loads(c->out, 0, NULL);
 	assert_string_equal(json_text(root, "verdict"), "differs");
@@ -329,13 +361,22 @@ static void plans(void **state)
 {
 	struct ctl_case *c = *state;
 
-	assert_int_equal(ask_service(c, "plan alice", "{\"part\": \"{\\\"version\\\":1,\\\"pairing\\\":\\\"alice\\\",\\\"act\"}\n"
-				     "{\"part\": \"ions\\\":[]}\"}\n{\"done\":true,\"exit\":0}\n"), 0);
+	assert_int_equal(ask_service(c, "plan alice",
+				     "{\"part\": "
+				     "\"{\\\"version\\\":1,\\\"pairing\\\":\\\"alice\\\",\\\"act\"}"
+				     "\n"
+				     "{\"part\": \"ions\\\":[]}\"}\n{\"done\":true,\"exit\":0}\n"),
+			 0);
 	assert_string_equal(c->out, "plan: alice: nothing to do\n");
-	assert_int_equal(ask_service(c, "plan alice", "{\"part\": {\"actions\": [{\"side\": \"right\", \"action\": \"create\","
-				     " \"kind\": \"mail\", \"folder\": \"INBOX\", \"item\": \"<a@b>\", \"why\": \"new on the left\"}]}}\n"
-				     "{\"done\":true,\"exit\":0}\n"), 0);
-	assert_string_equal(c->out, "right create mail INBOX <a@b>: new on the left\nplan: alice: 1 action\n");
+	assert_int_equal(ask_service(c, "plan alice",
+				     "{\"part\": {\"actions\": [{\"side\": \"right\", \"action\": "
+				     "\"create\","
+				     " \"kind\": \"mail\", \"folder\": \"INBOX\", \"item\": "
+				     "\"<a@b>\", \"why\": \"new on the left\"}]}}\n"
+				     "{\"done\":true,\"exit\":0}\n"),
+			 0);
+	assert_string_equal(c->out, "right create mail INBOX <a@b>: new on the left\nplan: alice: "
+				    "1 action\n");
 }
 
 static void work(void **state)
@@ -345,12 +386,21 @@ static void work(void **state)
 	assert_int_equal(ask_service(c, "sync alice", "{\"done\": true, \"exit\": 0}\n"), 0);
 	asked(c, "{\"cmd\":\"sync\",\"args\":{\"pairing\":\"alice\"}}\n");
 	assert_string_equal(c->out, "due now\n");
-	assert_int_equal(ask_service(c, "sync alice", "{\"done\": true, \"exit\": 1, \"error\": \"Pending Credentials\"}\n"), 1);
+	assert_int_equal(ask_service(c, "sync alice",
+				     "{\"done\": true, \"exit\": 1, \"error\": \"Pending "
+				     "Credentials\"}\n"),
+			 1);
 	assert_string_equal(c->err, "mailshadow: Pending Credentials\n");
 	assert_string_equal(c->out, "");
-	assert_int_equal(ask_service(c, "sync alice", "{\"error\": \"no\\u001bsuch\"}\n{\"done\": true, \"exit\": 3}\n"), 3);
+	assert_int_equal(ask_service(c, "sync alice",
+				     "{\"error\": \"no\\u001bsuch\"}\n{\"done\": true, \"exit\": "
+				     "3}\n"),
+			 3);
 	assert_string_equal(c->err, "mailshadow: no\\x1bsuch\n");
-	assert_int_equal(ask_service(c, "reload", "{\"part\": \"alice is new\\nbob is gone\\n\"}\n{\"done\": true, \"exit\": 0}\n"), 0);
+	assert_int_equal(ask_service(c, "reload",
+				     "{\"part\": \"alice is new\\nbob is gone\\n\"}\n{\"done\": "
+				     "true, \"exit\": 0}\n"),
+			 0);
 	assert_string_equal(c->out, "alice is new\nbob is gone\n");
 }
 
@@ -358,8 +408,16 @@ static void work(void **state)
 static void broken_answers(void **state)
 {
 	static const char *const answers[] = {
-		"", "\n", "{\"part\": \"half\"}\n", "{\"part\": \"cut", "not JSON\n", "[]\n", "{\"done\": true}\n",
-		"{\"done\": true, \"exit\": \"0\"}\n", "{\"done\": 1, \"exit\": 0}\n", "\x00\xff\n",
+		"",
+		"\n",
+		"{\"part\": \"half\"}\n",
+		"{\"part\": \"cut",
+		"not JSON\n",
+		"[]\n",
+		"{\"done\": true}\n",
+		"{\"done\": true, \"exit\": \"0\"}\n",
+		"{\"done\": 1, \"exit\": 0}\n",
+		"\x00\xff\n",
 	};
 	struct ctl_case *c = *state;
 
@@ -370,7 +428,9 @@ static void broken_answers(void **state)
 		assert_int_equal(ask_service(c, "verify alice", answers[i]), 2);
 	}
 	assert_int_equal(ask_service(c, "verify alice", "{\"done\": true, \"exit\": 0}\n"), 2);
-	assert_int_equal(ask_service(c, "status", "{\"part\": \"[1]\"}\n{\"done\": true, \"exit\": 0}\n"), 1);
+	assert_int_equal(
+		ask_service(c, "status", "{\"part\": \"[1]\"}\n{\"done\": true, \"exit\": 0}\n"),
+		1);
 }
 
 /* --- no service: a copy of this program as `mailshadow`, beside a script as `mailshadowd` --- */
@@ -388,8 +448,13 @@ static void copy_self(struct ctl_case *c, const char *name)
 
 static int run_copy(struct ctl_case *c, const char *name, const char *cmd)
 {
-	char *argv[] = { mem_printf("%s/%s", c->conf.dir, name), mem_strdup("--ctl"), mem_strdup("-c"),
-			 mem_strdup(c->conf.file), mem_strdup(cmd), mem_strdup("alice"), NULL };
+	char *argv[] = { mem_printf("%s/%s", c->conf.dir, name),
+			 mem_strdup("--ctl"),
+			 mem_strdup("-c"),
+			 mem_strdup(c->conf.file),
+			 mem_strdup(cmd),
+			 mem_strdup("alice"),
+			 NULL };
 	char *out = mem_printf("%s/out", c->conf.dir), *err_out = mem_printf("%s/err", c->conf.dir);
 	posix_spawn_file_actions_t actions;
 	int status = -1;
@@ -430,15 +495,24 @@ static int with_daemon(struct ctl_case *c, const char *script, const char *cmd)
 static void without_service(void **state)
 {
 	struct ctl_case *c = *state;
-	char *expected = mem_printf("-c %s --request {\"cmd\":\"plan\",\"args\":{\"pairing\":\"alice\"}}\n", c->conf.file);
+	char *expected = mem_printf("-c %s --request "
+				    "{\"cmd\":\"plan\",\"args\":{\"pairing\":\"alice\"}}\n",
+				    c->conf.file);
 
 	copy_self(c, "mailshadow");
-	assert_int_equal(with_daemon(c, "echo '{\"part\":\"{\\\"actions\\\":[]}\"}'; echo '{\"done\":true,\"exit\":0}'\n", "plan"), 0);
+	assert_int_equal(with_daemon(c,
+				     "echo '{\"part\":\"{\\\"actions\\\":[]}\"}'; echo "
+				     "'{\"done\":true,\"exit\":0}'\n",
+				     "plan"),
+			 0);
 	assert_string_equal(c->out, "plan: alice: nothing to do\n");
 	asked(c, expected);
 	mem_free(expected);
-	assert_int_equal(with_daemon(c, "echo '{\"part\":\"{\\\"verdict\\\":\\\"differs\\\"}\"}'; echo '{\"done\":true,\"exit\":1}'; exit 1\n",
-				     "verify"), 1);
+	assert_int_equal(with_daemon(c,
+				     "echo '{\"part\":\"{\\\"verdict\\\":\\\"differs\\\"}\"}'; "
+				     "echo '{\"done\":true,\"exit\":1}'; exit 1\n",
+				     "verify"),
+			 1);
 	assert_int_equal(with_daemon(c, "exit 75\n", "status"), 75);
 	must_say(c->err, "another mailshadowd");
 	assert_int_equal(with_daemon(c, "echo oops >&2; exit 2\n", "status"), 2);
@@ -455,7 +529,8 @@ static void without_service(void **state)
 /* Installed: PREFIX/bin/mailshadow finds PREFIX/sbin/mailshadowd. */
 static void finds_sbin(void **state)
 {
-	static const char script[] = "#!/bin/sh\necho '{\"part\":{\"actions\":[]}}'; echo '{\"done\":true,\"exit\":0}'\n";
+	static const char script[] = "#!/bin/sh\necho '{\"part\":{\"actions\":[]}}'; echo "
+				     "'{\"done\":true,\"exit\":0}'\n";
 	struct ctl_case *c = *state;
 	char path[160];
 
@@ -487,8 +562,17 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(command_lines), T(configuration), T(status_of_the_service), T(status_while_somebody_edits),
-		T(verify_verdicts), T(plans), T(work), T(broken_answers), T(without_service), T(finds_sbin), T(near_names),
+		T(command_lines),
+		T(configuration),
+		T(status_of_the_service),
+		T(status_while_somebody_edits),
+		T(verify_verdicts),
+		T(plans),
+		T(work),
+		T(broken_answers),
+		T(without_service),
+		T(finds_sbin),
+		T(near_names),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--ctl") == 0)
