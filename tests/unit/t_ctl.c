@@ -562,17 +562,9 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(command_lines),
-		T(configuration),
-		T(status_of_the_service),
-		T(status_while_somebody_edits),
-		T(verify_verdicts),
-		T(plans),
-		T(work),
-		T(broken_answers),
-		T(without_service),
-		T(finds_sbin),
-		T(near_names),
+		T(command_lines), T(configuration), T(status_of_the_service),
+		T(status_while_somebody_edits), T(verify_verdicts), T(plans), T(work),
+		T(broken_answers), T(without_service), T(finds_sbin), T(near_names),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--ctl") == 0)
