@@ -292,7 +292,7 @@ enum code conf_value_read(const struct conf_setting *s, const char *text,
 			  const struct conf_source *src, void *base, struct err *err)
 {
 	void *at = (char *)base + s->offset;
-	const char *word;
+	const char *word = NULL;
 	uint64_t n = 0;
 	enum code rc;
 
