@@ -131,6 +131,14 @@ static void test_holds_after_restarts_in_a_row(void **ctx)
 		world_settle(&w);
 		assert_int_equal(w.restarts, i + 1);
 		assert_int_equal(w.pool.hold_until - w.now, holds[i]);
+		if (holds[i] == 0)
+			continue;
+		w.now += holds[i] - 1;
+		assert_true(pool_wake(&w.pool, 0, w.now));     /* due, but held */
+		w.earliest[0] = 0;
+		world_tick(&w);
+		assert_false(w.alive[0]);
+		assert_int_equal(pool_next_ms(&w.pool, w.now), w.pool.hold_until);
 	}
 	world_result(&w, world_task(&w), RC_FAILED, true, 0);   /* both logged on: the row is broken */
 	world_result(&w, world_task(&w), RC_LOGON_FAILED, false, 0);
@@ -190,6 +198,22 @@ static void test_failed_goes_to_the_bottom(void **ctx)
 	assert_true(w.grants >= ARRAY_LEN(expected));
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++)
 		assert_int_equal(w.order[i], expected[i]);
+	world_finish(&w);
+}
+
+/* Of equally due ones, who was put there last comes last. */
+static void test_yielded_waits_behind_the_others(void **ctx)
+{
+	static struct world w;
+
+	(void)ctx;
+	world_begin(&w, POOL_SERVICE, 1, 40, 1);
+	world_result(&w, world_task(&w), RC_YIELDED, true, 0);
+	for (uint32_t i = 1; i < 40; i++) {
+		assert_int_equal(w.task[world_task(&w)], i);
+		world_result(&w, 0, RC_OK, true, 0);
+	}
+	assert_int_equal(w.task[world_task(&w)], 0);
 	world_finish(&w);
 }
 
@@ -278,6 +302,10 @@ static void test_stale_results_change_nothing(void **ctx)
 	(void)ctx;
 	world_begin(&w, POOL_SERVICE, 2, 2, 1);
 	world_settle(&w);
+	for (uint32_t i = 0; i < 2; i++) {
+		world_step(&w, world_event(&w, POOL_ACCEPT, i));
+		world_step(&w, world_event(&w, POOL_BEGUN, i));
+	}
 	for (int wrong = 0; wrong < 4; wrong++) {
 		ev = world_event(&w, POOL_RESULT, 0);
 		ev.rclass = RC_LOGON_FAILED;
@@ -389,6 +417,20 @@ static void test_stop(void **ctx)
 	world_finish(&w);
 }
 
+static void test_stop_kills_the_unborn(void **ctx)
+{
+	static struct world w;
+
+	(void)ctx;
+	world_begin(&w, POOL_SERVICE, 1, 1, 1);
+	assert_true(w.alive[0] && !w.ready[0]);
+	world_step(&w, (struct pool_event){ .kind = POOL_STOP, .wait_ms = 60000 });
+	assert_true(w.killed[0]);
+	world_die(&w, 0);
+	assert_true(pool_finished(&w.pool));
+	world_finish(&w);
+}
+
 /* --- configuration changes --- */
 
 static void test_a_changed_pairing_is_withdrawn(void **ctx)
@@ -439,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_batches_follow_the_backlog),
 		cmocka_unit_test(test_a_batch_has_one_pair_of_endpoints),
 		cmocka_unit_test(test_failed_goes_to_the_bottom), cmocka_unit_test(test_a_free_slot_takes_over),
+		cmocka_unit_test(test_yielded_waits_behind_the_others), cmocka_unit_test(test_stop_kills_the_unborn),
 		cmocka_unit_test(test_only_the_begun_is_charged),
 		cmocka_unit_test(test_silence_is_cancelled_then_killed),
 		cmocka_unit_test(test_stale_results_change_nothing), cmocka_unit_test(test_once_runs_each_until_it_ends),
