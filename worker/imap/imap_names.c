@@ -1,15 +1,14 @@
 /* imap_names.c - canonical paths to and from a server's mailbox names.
  *
- * A component that holds what the server cannot hold (its separator, control characters) is escaped
- * reversibly. Level 0 writes "%2E" for the separator and control characters only; level 1 does so for
- * every punctuation character that some server refuses; level 2 writes private characters (U+F02E for
- * '.') instead, for servers that refuse '%' as well. Reading undoes all three, whatever was used:
+ * A character that the server cannot hold is written as the private character U+F000 + its code (the
+ * mapping that Samba and Cygwin use for file names), so that every other name, also one with '%',
+ * arrives as it is. Level 0 writes the separator and control characters so; levels 1 and 2, for names
+ * that the server refused, also what some servers do not take.
  *
- * 1. imap_path_of(imap_name_of(path, level)) == path for every level that the server accepts.
- * 2. A pair is "%XX" of a character that may be escaped so, or "%25". A literal '%' in front of what
- *    would make it a pair is written "%25"; a literal U+F000..U+F07F gets U+F001 in front.
+ * 1. imap_path_of(imap_name_of(path, level)) == path for every level.
+ * 2. A literal U+F000..U+F07F gets U+F001 in front.
  * Names on the server are kept as they are and never derived again from the path.
- * Its test: tests/unit/t_imap_names.c.
+ * Its tests: tests/unit/t_imap_names.c, tests/fuzz/fuzz_mutf7.c.
  */
 #include "imap.h"
 
@@ -21,26 +20,12 @@ static bool is_control(unsigned char c)
 	return c < 0x20 || c == 0x7f;
 }
 
-static bool is_delicate(unsigned char c, char separator)
+/* What servers refuse, the usual first. */
+static bool is_delicate(unsigned char c, unsigned level)
 {
-	return is_control(c) || c == (unsigned char)separator || strchr("./\\*\"~^|<>:?[]{}`$'!;#&", c) != NULL;
-}
+	static const char *const refused[] = { "", "./\\*%~^\"", "./\\*%~^\"|<>:?[]{}`$'!;#&" };
 
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Two hex digits of something that makes "%XX" a pair. */
-static bool pair_at(struct span s, size_t at, char separator, unsigned char *c_r)
-{
-	if (at >= s.n || s.n - at < 2)
-		return false;
-	int hi = hex_value(s.p[at]), lo = hex_value(s.p[at + 1]);
-	if (hi < 0 || lo < 0)
-		return false;
-	*c_r = (unsigned char)(hi * 16 + lo);
-	return *c_r != 0 && (*c_r == '%' || is_delicate(*c_r, separator));
+	return c != '\0' && strchr(refused[level], c) != NULL;
 }
 
 /* U+F000 .. U+F07F in UTF-8. */
@@ -62,80 +47,44 @@ static char *put_private(char *p, unsigned char c)
 	return p;
 }
 
-static char *put_pair(char *p, unsigned char c)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	*p++ = '%';
-	*p++ = hex[c >> 4];
-	*p++ = hex[c & 15];
-	return p;
-}
-
-/* One character or escape of s at *at. */
-static char *unescape_one(char *p, struct span s, size_t *at, char separator)
-{
-	unsigned char c, next;
-
-	if (private_at(s, *at, &c) && c == 1 && private_at(s, *at + 3, &next)) {
-		*at += 6;
-		return put_private(p, next);
-	}
-	if (private_at(s, *at, &c) && c >= 0x20) {
-		*at += 3;
-		*p++ = (char)c;
-		return p;
-	}
-	if (s.p[*at] == '%' && pair_at(s, *at + 1, separator, &c) &&
-	    (c != '%' || pair_at(s, *at + 3, separator, &next))) {
-		*at += 3;
-		*p++ = (char)c;
-		if (c == '%') {      /* the pair that it protects is plain text */
-			p = mempcpy(p, s.p + *at, 2);
-			*at += 2;
-		}
-		return p;
-	}
-	*p++ = s.p[(*at)++];
-	return p;
-}
-
-static struct span unescape(struct arena *arena, struct span s, char separator)
+static struct span unescape(struct arena *arena, struct span s)
 {
 	char *out = arena_raw(arena, s.n + 1), *p = out;
+	unsigned char c, next;
 
-	for (size_t at = 0; at < s.n;)
-		p = unescape_one(p, s, &at, separator);
+	for (size_t at = 0; at < s.n;) {
+		if (!private_at(s, at, &c) || c == 0) {
+			*p++ = s.p[at++];
+		} else if (c == 1 && private_at(s, at + 3, &next)) {
+			p = put_private(p, next);
+			at += 6;
+		} else {
+			*p++ = (char)c;
+			at += 3;
+		}
+	}
 	*p = '\0';
 	return span_bytes(out, (size_t)(p - out));
-}
-
-static char *escape_one(char *p, struct span s, size_t *at, char separator, unsigned level)
-{
-	unsigned char c, ch = (unsigned char)s.p[*at];
-
-	if (private_at(s, *at, &c)) {
-		*at += 3;
-		return put_private(put_private(p, 1), c);
-	}
-	++*at;
-	if (level == 2 && !is_control(ch) && (ch == '%' || is_delicate(ch, separator)))
-		return put_private(p, ch);
-	if (is_control(ch) || (separator != '\0' && ch == (unsigned char)separator) ||
-	    (level > 0 && is_delicate(ch, separator)))
-		return put_pair(p, ch);
-	if (ch == '%' && pair_at(s, *at, separator, &c))
-		return put_pair(p, ch);
-	*p++ = (char)ch;
-	return p;
 }
 
 static struct span escape(struct arena *arena, struct span s, char separator, unsigned level)
 {
 	char *out = arena_raw(arena, s.n * 3 + 1), *p = out;
+	unsigned char c;
 
-	for (size_t at = 0; at < s.n;)
-		p = escape_one(p, s, &at, separator, level);
+	for (size_t at = 0; at < s.n; at++) {
+		unsigned char ch = (unsigned char)s.p[at];
+
+		if (private_at(s, at, &c)) {
+			p = put_private(put_private(p, 1), c);
+			at += 2;
+		} else if (is_control(ch) || (separator != '\0' && ch == (unsigned char)separator) ||
+			   is_delicate(ch, level)) {
+			p = put_private(p, ch);
+		} else {
+			*p++ = (char)ch;
+		}
+	}
 	*p = '\0';
 	return span_bytes(out, (size_t)(p - out));
 }
@@ -153,7 +102,7 @@ static struct span make_printable(struct arena *arena, struct span raw)
 	return span_bytes(out, raw.n);
 }
 
-static struct span decode_component(struct imap *im, struct arena *arena, struct span raw, char separator)
+static struct span decode_component(struct imap *im, struct arena *arena, struct span raw)
 {
 	struct span text = raw;
 
@@ -161,7 +110,7 @@ static struct span decode_component(struct imap *im, struct arena *arena, struct
 		text = raw;
 	if (!imap_utf8_valid(text) || span_find(text, 0, '\0') != SIZE_MAX)
 		text = make_printable(arena, raw);
-	return path_encode_component(arena, unescape(arena, text, separator));
+	return path_encode_component(arena, unescape(arena, text));
 }
 
 static bool starts(struct span name, struct span prefix)
@@ -191,7 +140,7 @@ bool imap_path_of(struct imap *im, struct arena *arena, struct span name, char s
 	if (separator != '\0' && rest.p[rest.n - 1] == separator)
 		rest.n--;                    /* "Parent/", as some show what only holds children */
 	if (separator == '\0') {
-		*path_r = decode_component(im, arena, rest, separator);
+		*path_r = decode_component(im, arena, rest);
 		return true;
 	}
 	for (bool first = true; span_next(&rest, separator, &part); first = false) {
@@ -200,7 +149,7 @@ bool imap_path_of(struct imap *im, struct arena *arena, struct span name, char s
 		if (first && span_eq_nocase_str(part, "INBOX"))
 			path = SPAN_LIT("INBOX");
 		else
-			path = path_join(arena, path, decode_component(im, arena, part, separator));
+			path = path_join(arena, path, decode_component(im, arena, part));
 	}
 	*path_r = path;
 	return true;
