@@ -64,12 +64,16 @@ class Launcher:
 
 
 class Rig:
-    def __init__(self, directory, all_contestants):
-        self.dir = directory
+    """`directory` is on a real disk: configurations and states, which the contestants make durable.
+    `mail` has the servers and the snapshots: in memory where possible, so that what one run wrote
+    does not go to the disk during the next one."""
+
+    def __init__(self, directory, mail, all_contestants):
+        self.dir, self.mail = directory, mail
         self.contestants = all_contestants
-        made = certs.make(os.path.join(directory, "certs"))
+        made = certs.make(os.path.join(mail, "certs"))
         self.ca = made.ca
-        self.server = {s: dovecot.Dovecot(os.path.join(directory, s), made.good, auto="no",
+        self.server = {s: dovecot.Dovecot(os.path.join(mail, s), made.good, auto="no",
                                           extra=LIMITS) for s in SIDES}
         self.launcher = Launcher(directory)
         self.proxies = []
@@ -120,7 +124,7 @@ class Set:
         self.rig, self.label, self.timeout, self.messages = rig, label, timeout, messages
         self.snapshots = snapshots      # not where nothing ever changes: there are too many files
         self.ends = ends or {s: rig.endpoint(s) for s in SIDES}
-        self.snap = os.path.join(rig.dir, "snap", label)
+        self.snap = os.path.join(rig.mail, "snap", label)
         self.seats = {}
         self.settled = set()
         self.users = users
