@@ -196,7 +196,7 @@ static bool expect_host(SSL *ssl, const char *host)
 
 enum code tls_new(int fd, const char *host, const char *ca_pem, struct tls **tls_r, struct err *err)
 {
-	struct trust *trust;
+	struct trust *trust = NULL;
 	enum code rc;
 
 	if (host == NULL || host[0] == '\0')
