@@ -6,7 +6,7 @@
  * that the server refused, also what some servers do not take.
  *
  * 1. imap_path_of(imap_name_of(path, level)) == path for every level.
- * 2. A literal U+F000..U+F07F gets U+F001 in front.
+ * 2. A literal U+F000..U+F080 gets U+F080 in front.
  * Names on the server are kept as they are and never derived again from the path.
  * Its tests: tests/unit/t_imap_names.c, tests/fuzz/fuzz_mutf7.c.
  */
@@ -39,6 +39,12 @@ static bool private_at(struct span s, size_t at, unsigned char *c_r)
 	return true;
 }
 
+/* U+F080: what follows is meant literally. */
+static bool guard_at(struct span s, size_t at)
+{
+	return at < s.n && s.n - at >= 3 && memcmp(s.p + at, "\xef\x82\x80", 3) == 0;
+}
+
 static char *put_private(char *p, unsigned char c)
 {
 	*p++ = '\xef';
@@ -50,17 +56,19 @@ static char *put_private(char *p, unsigned char c)
 static struct span unescape(struct arena *arena, struct span s)
 {
 	char *out = arena_raw(arena, s.n + 1), *p = out;
-	unsigned char c, next;
+	unsigned char c;
 
 	for (size_t at = 0; at < s.n;) {
-		if (!private_at(s, at, &c) || c == 0) {
-			*p++ = s.p[at++];
-		} else if (c == 1 && private_at(s, at + 3, &next)) {
-			p = put_private(p, next);
+		bool literal = guard_at(s, at) && (guard_at(s, at + 3) || private_at(s, at + 3, &c));
+
+		if (literal) {
+			p = mempcpy(p, s.p + at + 3, 3);
 			at += 6;
-		} else {
+		} else if (private_at(s, at, &c) && c != 0) {
 			*p++ = (char)c;
 			at += 3;
+		} else {
+			*p++ = s.p[at++];
 		}
 	}
 	*p = '\0';
@@ -75,8 +83,9 @@ static struct span escape(struct arena *arena, struct span s, char separator, un
 	for (size_t at = 0; at < s.n; at++) {
 		unsigned char ch = (unsigned char)s.p[at];
 
-		if (private_at(s, at, &c)) {
-			p = put_private(put_private(p, 1), c);
+		if (guard_at(s, at) || private_at(s, at, &c)) {
+			p = mempcpy(p, "\xef\x82\x80", 3);
+			p = mempcpy(p, s.p + at, 3);
 			at += 2;
 		} else if (is_control(ch) || (separator != '\0' && ch == (unsigned char)separator) ||
 			   is_delicate(ch, level)) {
