@@ -496,8 +496,11 @@ enum code conn_open(const char *host, uint16_t port, struct conn **conn_r, struc
 {
 	struct conn *c = mem_alloc(sizeof(*c));
 	struct addrinfo *list = NULL;
+	struct err own = ERR_INIT;
 	enum code rc;
 
+	if (err == NULL)
+		err = &own;
 	*c = (struct conn){ .fd = -1, .host = mem_strdup(host), .port = port, .in_cap = IN_BASE };
 	c->connect_end_ms = clock_mono_ms() + limits.connect_ms;
 	conn_begin(c);
