@@ -146,16 +146,18 @@ def test_uidvalidity_changed(make, servers, kind, side):
 
 
 def test_uidvalidity_changed_and_messages_gone(make):
-    """Under a new UIDVALIDITY an absence is no deletion."""
+    """Under a new UIDVALIDITY an absence is no deletion while less than 80 % is found again."""
     pair = make.pair("local-imap")
     items = [plain(n) for n in range(1, 7)]
     pair.left.put(*items)
     pair.settle()
-    pair.right.remove("INBOX", mid(items[0]))
+    for m in items[:2]:
+        pair.right.remove("INBOX", mid(m))
     pair.close()
     pair.right.server.change_uidvalidity(pair.right.user, "INBOX")
-    pair.once()
-    assert pair.left.read().bodies(without=("Trash",)) == model.expected(items).bodies()
+    assert pair.config.once().rc in (0, 1)
+    left = pair.left.read()
+    assert left.bodies(without=("Trash",)) == model.expected(items).bodies() and not left.get("Trash")
     pair.close()
 
 

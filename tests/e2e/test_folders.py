@@ -34,16 +34,23 @@ NAMES = ("Empty", "Deep/er/still", "R&D", "Größe", "日本語", "Party 🎉", 
          "per%cent", "st*r", "~tilde", "(paren)", "%2F", "&", "INBOXES")
 
 
+def accepted(box, name):
+    """Does this store take the name at all? ('*' and a leading '~' are refused by some servers.)"""
+    try:
+        box.create(name)
+    except AssertionError:
+        assert box.kind == "imap"
+        return False
+    box.delete_folder(name)
+    return True
+
+
 def test_create_empty_folders_with_hard_names(settled, side):
-    """Every name arrives as it is. '*' and '%' may be refused by servers when a pattern is meant."""
-    box, made = settled.side(side), []
-    for name in NAMES:
-        try:
-            box.create(name)
-            made.append(name)
-        except AssertionError:
-            assert box.kind == "imap"       # this server does not take the name: fine
+    """Every name that both stores can hold arrives as it is."""
+    made = [n for n in NAMES if all(accepted(b, n) for b in settled.boxes)]
     assert len(made) >= 12
+    for name in made:
+        settled.side(side).create(name)
     settled.settle()
     assert set(made) <= set(settled.other(side).folders())
 
@@ -128,13 +135,21 @@ def test_renamed_differently_on_both_sides(settled):
 
 
 def test_delete_and_create_again(settled, side):
-    """A new folder under an old name holds only what is new."""
-    box = settled.side(side)
+    """A new folder under an old name: what is new arrives, nothing old is copied back into it. The
+    deletion of what was in the old one may be held, since a server that lost its ids looks alike."""
+    box, other = settled.side(side), settled.other(side)
     box.delete_folder("Gamma")
     box.put(plain(30, "Gamma"))
-    settled.settle()
-    other = settled.other(side)
-    assert contents(other, "Gamma") == [mid(plain(30))]
+    settled.close()
+    r = settled.config.once()
+    assert contents(box, "Gamma") == [mid(plain(30))]
+    if r.rc == 0:
+        assert contents(other, "Gamma") == [mid(plain(30))]
+        settled.verify()
+        settled.idle()
+    else:
+        assert settled.status()["result"] == "held"
+        assert contents(other, "Gamma") == sorted([mid(plain(30)), mid(settled.items[3])])
 
 
 def test_same_folder_made_on_both_sides(settled):
