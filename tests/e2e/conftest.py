@@ -25,10 +25,16 @@ _serial = itertools.count(1)
 def pytest_addoption(parser):
     parser.addoption("--part", default="1/1", help="I/N: run the I-th of N parts")
     parser.addoption("--full", action="store_true", help="run also what is marked full")
+    parser.addoption("--harness-only", action="store_true", help="only the tests of the harness itself")
     parser.addoption("--keep", action="store_true", help="leave the directories of failed tests")
 
 
 def pytest_collection_modifyitems(config, items):
+    if config.getoption("--harness-only"):
+        items[:] = [x for x in items if not x.get_closest_marker("product")]
+    elif not product.present() and any(x.get_closest_marker("product") for x in items):
+        # Never skipped in silence: a suite that tested nothing must not look green.
+        raise pytest.UsageError("no programs in %s: run make, or set MS_BUILD" % product.BUILD)
     mine, of = (int(x) for x in config.getoption("--part").split("/"))
     if of > 1:
         out = [x for n, x in enumerate(items) if n % of != mine - 1]
@@ -37,8 +43,6 @@ def pytest_collection_modifyitems(config, items):
     for x in items:
         if "full" in x.keywords and not config.getoption("--full") and "full" not in (config.getoption("-m") or ""):
             x.add_marker(pytest.mark.skip(reason="runs with --full"))
-        if not product.present() and x.get_closest_marker("product"):
-            x.add_marker(pytest.mark.skip(reason="no programs in " + product.BUILD))
 
 
 @pytest.hookimpl(hookwrapper=True)
