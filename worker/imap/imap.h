@@ -98,7 +98,7 @@ struct imap {
 	bool caps_known, utf8, qresync;  /* utf8, qresync: ENABLED was seen */
 	bool dovecot, exchange, cyrus;   /* by the greeting */
 	bool no_guid;                    /* X-GUID was answered with BAD: not a Dovecot after all */
-	bool logged_on, settled, saying_bye;   /* settled: open is over */
+	bool logged_on, settled;         /* settled: open is over */
 	bool apple;                      /* XAPPLE...: QRESYNC is announced and does not work */
 	enum imap_key key;
 	uint64_t append_limit;           /* APPENDLIMIT=n; 0 = none known */
@@ -188,8 +188,9 @@ enum code imap_list_verb(struct endpoint *ep, struct arena *arena, struct ep_lis
 /* Send what a listing needs, so that imap_list_verb finds it answered (used by open). */
 enum code imap_list_ahead(struct imap *im, struct err *err) MS_MUST_USE;
 void imap_list_forget(struct imap *im);
-enum code imap_list_one(struct imap *im, struct arena *arena, struct span name, struct ep_folder *folder_r,
-			bool *found_r, struct err *err) MS_MUST_USE;
+/* Single folders by their names, in one round trip: *folders[i] is filled where found[i]. */
+enum code imap_list_names(struct imap *im, struct arena *arena, const struct span *names, size_t n,
+			  struct ep_folder **folders, bool *found, struct err *err) MS_MUST_USE;
 enum code imap_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_changes *c, size_t n, struct err *err);
 enum code imap_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);
 enum code imap_fetch_verb(struct endpoint *ep, struct arena *arena, struct ep_fetch *f, size_t n, struct err *err);

@@ -6,7 +6,7 @@
  *   (a) only whitelisted flags, valid keywords, our own dates and quoted names are ever sent;
  *   (b) a literal is synchronising, so that the server judges the command before it gets the text,
  *       unless everything in front of it was accepted before on this connection: an APPEND as such,
- *       the mailbox's name (in a SELECT or APPEND), and each keyword;
+ *       the mailbox's name (in a SELECT or APPEND), and each keyword (or the server named it);
  *   (c) a BAD ends the connection at once; nothing more of the literal is sent.
  *
  * 1. MULTIAPPEND is atomic: on NO a batch is halved until the message that is refused is alone.
@@ -24,13 +24,14 @@
 #define BATCH_ITEMS 1000
 #define BATCH_BYTES ((uint64_t)8 * 1024 * 1024)
 #define MINUS_MAX 4096             /* LITERAL- */
-#define WINDOW_SINGLE 16           /* commands under way without MULTIAPPEND */
-#define WINDOW_MULTI 1             /* while the next batch is being sent */
+#define WINDOW 16                  /* commands under way at the most */
+#define WINDOW_BYTES ((uint64_t)4 * 1024 * 1024)   /* not answered while the next is being sent */
 #define RECONNECTS 24
 
 struct batch {
 	struct ep_op **ops;
 	size_t n;
+	uint64_t bytes;
 	const struct ep_folder *folder;
 	struct imap_box *box;
 	struct imap_call call;
@@ -47,12 +48,13 @@ struct appending {
 
 /* --- one message --- */
 
-static bool keywords_proven(const struct imap *im, const char *keywords)
+/* Each was accepted in an APPEND, or is one that the server itself names for this mailbox. */
+static bool keywords_proven(const struct imap *im, const struct imap_box *box, const char *keywords)
 {
 	struct span rest = span_of(keywords), word;
 
 	while (rest.n > 0 && span_next(&rest, ' ', &word))
-		if (!kw_has(im->keywords_proven, word))
+		if (!kw_has(im->keywords_proven, word) && !kw_has(box->keywords, word))
 			return false;
 	return true;
 }
@@ -87,7 +89,7 @@ static bool may_rush(const struct imap *im, const struct batch *b, const char *k
 {
 	if (!imap_can(im, IMAP_CAP_LITERAL_PLUS) && !(imap_can(im, IMAP_CAP_LITERAL_MINUS) && size <= MINUS_MAX))
 		return false;
-	return im->append_proven && b->box->proven && keywords_proven(im, keywords);
+	return im->append_proven && b->box->proven && keywords_proven(im, b->box, keywords);
 }
 
 static enum code put_body(struct imap *im, struct body *body, struct err *err)
@@ -321,16 +323,33 @@ static enum code after_failure(struct appending *a, size_t upto, enum code rc, s
 	return bad != NULL || rc == E_OK ? recover(a, bad, rc, err) : rc;
 }
 
+/* Wait until so little is unanswered that batch `at` may be sent. */
+static enum code await_turn(struct appending *a, size_t at, struct err *err)
+{
+	enum code rc = imap_await_window(a->im, WINDOW, err);
+
+	while (rc == E_OK && a->im->n_calls > 0) {
+		uint64_t bytes = 0;
+
+		for (size_t i = at > WINDOW ? at - WINDOW - 1 : 0; i < at; i++)
+			if (a->batches[i].whole && a->batches[i].call.status == IMAP_PENDING)
+				bytes += a->batches[i].bytes;
+		if (bytes <= WINDOW_BYTES)
+			break;
+		rc = imap_await_window(a->im, a->im->n_calls - 1, err);
+	}
+	return rc;
+}
+
 static enum code send_all(struct appending *a, struct err *err)
 {
-	size_t window = imap_can(a->im, IMAP_CAP_MULTIAPPEND) ? WINDOW_MULTI : WINDOW_SINGLE;
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
 		struct batch *b = &a->batches[i];
 
 		do {
-			rc = imap_await_window(a->im, window, err);
+			rc = await_turn(a, i, err);
 			if (rc == E_OK)
 				rc = send_batch(a->im, b, err);
 			if (rc != E_OK || a->im->conn == NULL)
@@ -371,52 +390,48 @@ static bool fit(struct imap *im, struct ep_op *op)
 	return op->code == E_CANCELLED;
 }
 
-static void add_to_batch(struct appending *a, struct ep_op **at, uint64_t *bytes)
+static void add_to_batch(struct appending *a, struct ep_op **at)
 {
 	struct imap *im = a->im;
 	struct ep_op *op = *at;
 	struct batch *b = a->n > 0 ? &a->batches[a->n - 1] : NULL;
 	uint64_t size = body_size(op->body);
 	bool more = b != NULL && imap_can(im, IMAP_CAP_MULTIAPPEND) && b->n < BATCH_ITEMS &&
-		    *bytes + size <= BATCH_BYTES && span_eq(b->folder->name, op->folder->name);
+		    b->bytes + size <= BATCH_BYTES && span_eq(b->folder->name, op->folder->name);
 
 	if (!more) {
 		a->batches = arena_grow(im->arena, a->batches, a->n, sizeof(*a->batches), &a->cap);
 		b = &a->batches[a->n++];
 		*b = (struct batch){ .ops = at, .folder = op->folder, .box = imap_box(im, op->folder->name) };
-		*bytes = 0;
 	}
 	b->n++;
-	*bytes += size;
+	b->bytes += size;
 }
 
-/* The creates of one folder; without UIDPLUS it is selected to find their UIDs afterwards. */
-static enum code append_folder(struct appending *a, struct ep_op **ops, size_t n, struct err *err)
+static enum code append_run(struct appending *a, struct ep_op **ops, size_t n, struct err *err)
+{
+	a->n = 0;
+	for (size_t i = 0; i < n; i++)
+		add_to_batch(a, &ops[i]);
+	return send_all(a, err);
+}
+
+/* Without UIDPLUS: one folder, selected to find the UIDs afterwards. */
+static enum code append_and_find(struct appending *a, struct ep_op **ops, size_t n, struct err *err)
 {
 	struct imap *im = a->im;
-	bool find = !imap_can(im, IMAP_CAP_UIDPLUS);
-	struct imap_call call = { .status = IMAP_OK };
+	struct imap_call call, noop;
 	uint32_t from = 0;
-	uint64_t bytes = 0;
-	enum code rc = E_OK;
+	enum code rc = imap_select(im, ops[0]->folder->name, &call, err);
 
-	if (find)
-		rc = imap_select(im, ops[0]->folder->name, &call, err);
-	if (rc == E_OK && find && call.status == IMAP_OK) {
-		struct imap_call noop;
-
+	if (rc == E_OK && call.status == IMAP_OK) {
 		/* an old SELECT's UIDNEXT may be behind: whatever is found then is compared anyway */
 		rc = imap_cmd_run(im, &noop, "NOOP", err);
 		from = im->sel.uidnext;
 	}
-	a->n = 0;
-	for (size_t i = 0; i < n; i++)
-		add_to_batch(a, &ops[i], &bytes);
 	if (rc == E_OK)
-		rc = send_all(a, err);
-	if (rc == E_OK && find)
-		rc = imap_find_uids(im, ops, n, from, err);
-	return rc;
+		rc = append_run(a, ops, n, err);
+	return rc == E_OK ? imap_find_uids(im, ops, n, from, err) : rc;
 }
 
 /* SELECT all folders at once whose name or flags are not known yet: one round trip here saves one
@@ -437,7 +452,7 @@ static enum code prime(struct imap *im, struct ep_op **ops, size_t n, struct err
 		rc = imap_send_select(im, call, ops[i]->folder->name,
 				      imap_can(im, IMAP_CAP_CONDSTORE) ? " (CONDSTORE)" : "", err);
 		if (rc == E_OK)
-			rc = imap_await_window(im, WINDOW_SINGLE, err);
+			rc = imap_await_window(im, WINDOW, err);
 	}
 	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
 }
@@ -452,13 +467,15 @@ enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct 
 	for (size_t i = 0; i < n; i++)
 		if (fit(im, ops[i]))
 			fits[n_fits++] = ops[i];
-	if (imap_can(im, IMAP_CAP_UIDPLUS))
+	if (imap_can(im, IMAP_CAP_UIDPLUS)) {
 		rc = prime(im, fits, n_fits, err);
+		return rc == E_OK ? append_run(&a, fits, n_fits, err) : rc;
+	}
 	for (size_t from = 0, to; from < n_fits && rc == E_OK; from = to) {
 		for (to = from + 1; to < n_fits; to++)
 			if (!span_eq(fits[to]->folder->name, fits[from]->folder->name))
 				break;
-		rc = append_folder(&a, fits + from, to - from, err);
+		rc = append_and_find(&a, fits + from, to - from, err);
 	}
 	return rc;
 }

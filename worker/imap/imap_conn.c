@@ -23,7 +23,7 @@ void imap_drop(struct imap *im)
 	im->last_call = &im->calls;
 	im->n_calls = 0;
 	im->sel = (struct imap_selected){ 0 };
-	im->logged_on = im->settled = im->go_ahead = im->caps_known = im->saying_bye = false;
+	im->logged_on = im->settled = im->go_ahead = im->caps_known = false;
 	im->qresync = im->utf8 = im->append_proven = false;
 	im->keywords_proven = NULL;
 	im->caps = 0;

@@ -26,28 +26,14 @@ static enum code open_verb(struct endpoint *ep, struct err *err)
 	return imap_connect(ep->impl, err);
 }
 
-/* LOGOUT is a courtesy: it is sent if that needs no waiting, and nobody waits for the answer. */
-static void say_bye(struct imap *im)
-{
-	struct imap_call call = { 0 };
-
-	if (im->conn == NULL || !im->settled || im->n_calls > 0)
-		return;
-	im->arena = im->life;
-	im->slow_ms = 0;
-	im->saying_bye = true;
-	imap_cmd_begin(im, &call, "LOGOUT");
-	if (imap_cmd_end(im, &call, NULL) == E_OK && conn_flush(im->conn, NULL) == E_OK)
-		im->saying_bye = false;
-}
-
 static void close_verb(struct endpoint *ep)
 {
 	struct imap *im = ep->impl;
 
 	if (im == NULL)
 		return;
-	say_bye(im);
+	/* no LOGOUT: it would be one more command for each of thousands of mailboxes, and close_notify
+	 * or the end of the connection says the same */
 	imap_drop(im);
 	imap_list_forget(im);
 	imap_scan_free(&im->scan);

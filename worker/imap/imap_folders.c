@@ -122,14 +122,10 @@ static enum code send_subscribe(struct imap *im, const char *verb, struct span n
 	return imap_cmd_end(im, call, err);
 }
 
-static enum code list_made(struct imap *im, struct making *m, struct err *err)
+static void tell_made(struct imap *im, struct making *m, bool found)
 {
-	bool found = false;
 	struct err why = ERR_INIT;
-	enum code rc = imap_list_one(im, im->arena, m->name, &m->op->folder_r, &found, err);
 
-	if (rc != E_OK)
-		return rc;
 	if (exists_already(&m->call) && found) {
 		m->op->code = E_FOLDER_EXISTS;
 	} else if (m->call.status == IMAP_OK && found) {
@@ -141,7 +137,27 @@ static enum code list_made(struct imap *im, struct making *m, struct err *err)
 	} else {
 		refuse(im, m->op, imap_refusal(IMAP_AT_FOLDER, &m->call, &why), &why);
 	}
-	return E_OK;
+}
+
+/* What has become of all that were sent. */
+static enum code list_made(struct imap *im, struct making *m, size_t n, struct err *err)
+{
+	struct span *names = arena_calloc(im->arena, n + 1, sizeof(*names));
+	struct ep_folder **folders = arena_calloc(im->arena, n + 1, sizeof(*folders));
+	bool *found = arena_calloc(im->arena, n + 1, sizeof(*found));
+	size_t sent = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (m[i].sent) {
+			names[sent] = m[i].name;
+			folders[sent++] = &m[i].op->folder_r;
+		}
+	enum code rc = imap_list_names(im, im->arena, names, sent, folders, found, err);
+	sent = 0;
+	for (size_t i = 0; i < n && rc == E_OK; i++)
+		if (m[i].sent)
+			tell_made(im, &m[i], found[sent++]);
+	return rc;
 }
 
 static enum code create_all(struct imap *im, struct making *m, size_t n, struct err *err)
@@ -166,17 +182,14 @@ static enum code create_all(struct imap *im, struct making *m, size_t n, struct 
 	for (size_t i = 0; i < n && rc == E_OK; i++)
 		if (m[i].call.status == IMAP_OK && m[i].sent)
 			rc = send_subscribe(im, "SUBSCRIBE", m[i].name, err);
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (m[i].sent)
-			rc = list_made(im, &m[i], err);
-	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
+	return rc == E_OK ? list_made(im, m, n, err) : rc;
 }
 
 /* --- rename --- */
 
 static enum code rename_one(struct imap *im, struct ep_folder_op *op, struct err *err)
 {
-	struct making m = { .op = op };
+	struct making m = { .op = op, .sent = true };
 	struct err why = ERR_INIT;
 	enum code rc = E_OK;
 
@@ -215,7 +228,7 @@ static enum code rename_one(struct imap *im, struct ep_folder_op *op, struct err
 	rc = send_subscribe(im, "UNSUBSCRIBE", op->folder->name, err);
 	if (rc == E_OK)
 		rc = send_subscribe(im, "SUBSCRIBE", m.name, err);
-	return rc == E_OK ? list_made(im, &m, err) : rc;
+	return rc == E_OK ? list_made(im, &m, 1, err) : rc;
 }
 
 /* --- remove --- */

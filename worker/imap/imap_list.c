@@ -29,7 +29,7 @@ struct entry {
 struct imap_listing {
 	struct entry *entries;
 	size_t n, cap, last;             /* last: where the latest STATUS was found */
-	struct imap_call list, ids;
+	bool merging;                    /* names may come twice: only the first makes an entry */
 };
 
 /* --- LIST --- */
@@ -64,6 +64,20 @@ static void take_attributes(struct span list, struct entry *e)
 	}
 }
 
+static struct entry *find_entry(struct imap_listing *l, struct span name)
+{
+	/* answers come in the order of the list, or right behind each LIST line */
+	for (size_t i = 0; i < l->n; i++) {
+		size_t at = (l->last + i) % l->n;
+
+		if (span_eq(l->entries[at].name, name)) {
+			l->last = at;
+			return &l->entries[at];
+		}
+	}
+	return NULL;
+}
+
 /* (attributes) separator name [extended] */
 static enum code take_list(struct imap *im, struct imap_listing *l, struct imap_resp *r, struct err *err)
 {
@@ -83,6 +97,8 @@ static enum code take_list(struct imap *im, struct imap_listing *l, struct imap_
 	for (size_t i = 0; i < e.name.n; i++)
 		if (e.name.p[i] == '\r' || e.name.p[i] == '\n' || e.name.p[i] == '\0')
 			return E_OK;         /* cannot be named in a command: as if it were not there */
+	if (l->merging && find_entry(l, e.name) != NULL)
+		return E_OK;
 	if (l->n >= FOLDERS_MAX)
 		return err_set(err, E_PROTOCOL, "the server lists too many folders");
 	l->entries = arena_grow(im->listed, l->entries, l->n, sizeof(*l->entries), &l->cap);
@@ -91,20 +107,6 @@ static enum code take_list(struct imap *im, struct imap_listing *l, struct imap_
 }
 
 /* --- STATUS --- */
-
-static struct entry *find_entry(struct imap_listing *l, struct span name)
-{
-	/* answers come in the order of the list, or right behind each LIST line */
-	for (size_t i = 0; i < l->n; i++) {
-		size_t at = (l->last + i) % l->n;
-
-		if (span_eq(l->entries[at].name, name)) {
-			l->last = at;
-			return &l->entries[at];
-		}
-	}
-	return NULL;
-}
 
 /* RFC 8474 4: letters, digits, '-' and '_'. */
 static bool is_object_id(struct span s)
@@ -207,7 +209,7 @@ static enum code on_list_data(void *ctx, struct imap *im, struct imap_resp *r, s
 	if (r->has_number)
 		return E_OK;
 	if (span_eq_nocase_str(r->name, "LIST"))
-		return l->list.status == IMAP_PENDING ? take_list(im, l, r, err) : E_OK;
+		return take_list(im, l, r, err);
 	if (span_eq_nocase_str(r->name, "STATUS"))
 		return take_status(im, l, r);
 	if (span_eq_nocase_str(r->name, "NAMESPACE"))
@@ -280,16 +282,40 @@ static enum code send_ids(struct imap *im, struct imap_call *call, struct span p
 	return imap_cmd_end(im, call, err);
 }
 
-static enum code ask(struct imap *im, struct imap_listing *l, struct span pattern, struct err *err)
+/* From here on LIST lines only repeat what is there. */
+static void on_listed(void *ctx, struct imap_call *call)
 {
-	enum code rc = send_list(im, &l->list, pattern, err);
+	struct imap_listing *l = ctx;
 
-	if (rc == E_OK)
-		rc = send_ids(im, &l->ids, pattern, err);
+	(void)call;
+	l->merging = true;
+}
+
+struct asking {
+	struct imap_call list, ids;
+};
+
+static enum code ask(struct imap *im, struct imap_listing *l, const struct span *patterns, size_t n,
+		     struct err *err)
+{
+	struct asking *asks = arena_calloc(im->listed, n + 1, sizeof(*asks));
+	enum code rc = E_OK;
+
+	/* the names of the second question are those of the first */
+	for (size_t i = 0; i < n && rc == E_OK; i++) {
+		rc = send_list(im, &asks[i].list, patterns[i], err);
+		if (rc == E_OK && n > 1)
+			rc = imap_await_window(im, STATUS_WINDOW, err);
+	}
+	asks[n - 1].list.done = on_listed;
+	asks[n - 1].list.ctx = l;
+	for (size_t i = 0; i < n && rc == E_OK; i++)
+		rc = send_ids(im, &asks[i].ids, patterns[i], err);
 	if (rc == E_OK)
 		rc = imap_await_window(im, 0, err);
-	if (rc == E_OK && l->list.status != IMAP_OK)
-		rc = imap_refusal(IMAP_AT_STORE, &l->list, err);
+	for (size_t i = 0; i < n && rc == E_OK; i++)
+		if (asks[i].list.status != IMAP_OK)
+			rc = imap_refusal(IMAP_AT_STORE, &asks[i].list, err);
 	if (rc == E_OK && !imap_can(im, IMAP_CAP_LIST_STATUS))
 		rc = ask_each_status(im, l, err);
 	return rc;
@@ -301,15 +327,16 @@ void imap_list_forget(struct imap *im)
 	arena_free(&im->listed);
 }
 
-static enum code ask_into(struct imap *im, struct span pattern, struct err *err)
+static enum code ask_into(struct imap *im, const struct span *patterns, size_t n, struct err *err)
 {
 	struct imap_sink before = im->sink;
 
 	imap_list_forget(im);
 	im->listed = arena_new((size_t)256 * 1024 * 1024);
 	im->ahead = arena_alloc(im->listed, sizeof(*im->ahead));
+	im->ahead->merging = n > 1;
 	im->sink = (struct imap_sink){ .data = on_list_data, .ctx = im->ahead };
-	enum code rc = ask(im, im->ahead, pattern, err);
+	enum code rc = ask(im, im->ahead, patterns, n, err);
 	im->sink = before;
 	if (rc != E_OK)
 		imap_list_forget(im);
@@ -318,7 +345,9 @@ static enum code ask_into(struct imap *im, struct span pattern, struct err *err)
 
 enum code imap_list_ahead(struct imap *im, struct err *err)
 {
-	return ask_into(im, SPAN_LIT("*"), err);
+	static const struct span all = SPAN_LIT("*");
+
+	return ask_into(im, &all, 1, err);
 }
 
 /* --- telling --- */
@@ -471,21 +500,17 @@ enum code imap_list_verb(struct endpoint *ep, struct arena *arena, struct ep_lis
 	return E_OK;
 }
 
-enum code imap_list_one(struct imap *im, struct arena *arena, struct span name, struct ep_folder *folder_r,
-			bool *found_r, struct err *err)
+enum code imap_list_names(struct imap *im, struct arena *arena, const struct span *names, size_t n,
+			  struct ep_folder **folders, bool *found, struct err *err)
 {
-	enum code rc = ask_into(im, name, err);
+	enum code rc = n > 0 ? ask_into(im, names, n, err) : E_OK;
 
-	*found_r = false;
-	if (rc != E_OK)
-		return rc;
-	for (size_t i = 0; i < im->ahead->n && !*found_r; i++) {
-		const struct entry *e = &im->ahead->entries[i];
-
+	for (size_t i = 0; i < n && rc == E_OK; i++) {
 		/* the name may hold a wildcard: take the exact one only */
-		if (span_eq(e->name, name) && tell(im, arena, e, folder_r))
-			*found_r = true;
+		const struct entry *e = find_entry(im->ahead, names[i]);
+
+		found[i] = e != NULL && tell(im, arena, e, folders[i]);
 	}
 	imap_list_forget(im);
-	return E_OK;
+	return rc;
 }

@@ -121,8 +121,6 @@ static enum code take_bye(struct imap *im, const struct imap_resp *r, struct err
 	enum code code = imap_judge(IMAP_AT_FOLDER, r->code, r->text, &wait_ms);
 	struct span text = span_cut(r->text, 0, 300);
 
-	if (im->saying_bye)
-		return E_OK;
 	if (code_scope(code) != SCOPE_SIDE)
 		code = im->logged_on && !im->settled ? E_STORE_FAILED : E_NET;
 	imap_drop(im);
