@@ -413,7 +413,9 @@ static void rename_one(struct work *w, size_t i, enum side from)
 	if (holder != NULL && !will_be_renamed(w, holder, to))
 		return;    /* the name is taken: the pair keeps two names, by its ids */
 	if (holder != NULL)
-		want = span_of(arena_printf(w->plan->arena, SPAN_FMT "~%zu", SPAN_ARG(want), i));
+		want = span_of(arena_printf(w->plan->arena, SPAN_FMT "~%lld", SPAN_ARG(want), (long long)f->base->row));
+	if (path_eq(want, f->ep[to]->path))
+		return;    /* out of the way already: the holder moves in this round */
 	add_step(w, FOLDER_RENAME, to, i, want, "renamed on the other side");
 }
 
