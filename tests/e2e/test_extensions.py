@@ -86,6 +86,30 @@ def test_with_all_they_are_used(make, servers):
     pair.close()
 
 
+@pytest.mark.parametrize("name", ("", "qresync", "condstore", "esearch", "all", "cyrus"))
+def test_changes_right_after_our_own_write(make, servers, name):
+    """What a pass wrote is known to be there: if it is gone or flagged before the next pass begins,
+    the next pass sees that, by whichever way the server tells it."""
+    if name == "cyrus" and not cyrus.wanted():
+        pytest.skip("MS_NO_CYRUS is set")
+    server = (servers.cyrus("d") if name == "cyrus" else
+              masked_server(servers, name) if name else servers.dovecot("b"))
+    pair = make.pair("local-" + ("cyrus" if name == "cyrus" else "imap"), right={"server": server})
+    items = [scenario.plain(n, flags=(), keywords=()) for n in range(6)]
+    pair.left.put(*items)
+    pair.once()
+    pair.right.remove("INBOX", scenario.mid(items[1]))
+    pair.right.flag("INBOX", scenario.mid(items[2]), ("\\Flagged",))
+    pair.right.move("INBOX", scenario.mid(items[3]), "Work")
+    pair.right.put(scenario.plain(50))
+    pair.settle()
+    left = pair.left.read()
+    assert left.of("INBOX", scenario.mid(items[1])) == []
+    assert left.of("INBOX", scenario.mid(items[2]))[0].flags == {"\\Flagged"}
+    assert left.where(scenario.mid(items[3])) == ["Work"]
+    pair.close()
+
+
 def test_idle_pass_costs_few_round_trips(make, servers):
     """Nothing changed: a constant number of round trips, however many folders and messages."""
     server = servers.dovecot("b")
