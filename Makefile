@@ -59,13 +59,13 @@ $(B)/%.o: %.c
 # --- variants: the same programs and unit tests in a directory of their own ---
 TESTFLAGS = -g -O1 -DMS_TESTING
 test-build:
-	$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= all
+	@$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= all unit-build
 ASANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fno-omit-frame-pointer -fsanitize=address
 asan:
-	$(MAKE) B=$(B)/asan CFLAGS="$(ASANFLAGS)" LDFLAGS=-fsanitize=address unit
+	@$(MAKE) B=$(B)/asan CFLAGS="$(ASANFLAGS)" EXTRA=-Wno-maybe-uninitialized LDFLAGS=-fsanitize=address unit
 UBSANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fsanitize=undefined -fno-sanitize-recover=all
 ubsan:
-	$(MAKE) B=$(B)/ubsan CFLAGS="$(UBSANFLAGS)" LDFLAGS=-fsanitize=undefined unit
+	@$(MAKE) B=$(B)/ubsan CFLAGS="$(UBSANFLAGS)" EXTRA=-Wno-maybe-uninitialized LDFLAGS=-fsanitize=undefined unit
 
 # --- unit tests: one program per tests/unit/t_*.c, linked with the libraries under test ---
 UNIT      := $(wildcard tests/unit/t_*.c)
@@ -79,8 +79,6 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/l
 unit-build: $(UNIT_BIN)
 unit: $(UNIT_BIN)
 	@scripts/run-unit $(B)/unit
-unit-test-build:
-	$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= unit-build
 
 # --- fuzzing: one libFuzzer target per tests/fuzz/fuzz_*.c ---
 FUZZ      := $(wildcard tests/fuzz/fuzz_*.c)
@@ -107,7 +105,7 @@ style:
 	@scripts/check-layers
 	@scripts/check-style
 e2e: all test-build
-	MS_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests/e2e -m "not full"
+	MS_BUILD=$(abspath $(B)) tests/e2e/run
 bench: all
 	MS_BUILD=$(abspath $(B)) tests/bench/run --build $(abspath $(B)) $(BENCH)
 demo: all
@@ -127,7 +125,7 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all test-build asan ubsan unit unit-build unit-test-build fuzz fuzz-build fuzz-programs \
+.PHONY: all test-build asan ubsan unit unit-build fuzz fuzz-build fuzz-programs \
 	check check-full style e2e bench demo install clean
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/cyrus -prune -o -name '*.d' -type f -print 2>/dev/null)
