@@ -207,7 +207,8 @@ struct ep_ops {
 	enum code (*describe)(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);
 	enum code (*fetch)(struct endpoint *ep, struct arena *arena, struct ep_fetch *f, size_t n, struct err *err);
 	enum code (*apply)(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err);
-	enum code (*folders)(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops, size_t n, struct err *err);
+	enum code (*folders)(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops,
+			size_t n, struct err *err);
 };
 
 struct fiber;

@@ -121,7 +121,8 @@ enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err)
 	int ruleset;
 
 	if (abi < 2)
-		return err_set(err, E_UNSUPPORTED, "this kernel has no Landlock (or an old one): files are not fenced off");
+		return err_set(err, E_UNSUPPORTED,
+				"this kernel has no Landlock (or an old one): files are not fenced off");
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return err_errno(err, E_INTERNAL, "Landlock");

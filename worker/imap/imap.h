@@ -195,7 +195,8 @@ enum code imap_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_
 enum code imap_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);
 enum code imap_fetch_verb(struct endpoint *ep, struct arena *arena, struct ep_fetch *f, size_t n, struct err *err);
 enum code imap_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err);
-enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops, size_t n, struct err *err);
+enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops,
+		size_t n, struct err *err);
 
 /* imap_append.c: all EP_CREATE of an apply. */
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;

@@ -65,7 +65,8 @@ static bool exists_already(const struct imap_call *call)
 {
 	uint32_t wait_ms;
 
-	return call->status != IMAP_OK && imap_judge(IMAP_AT_FOLDER, call->code, call->text, &wait_ms) == E_FOLDER_EXISTS;
+	return call->status != IMAP_OK && imap_judge(IMAP_AT_FOLDER, call->code, call->text,
+			&wait_ms) == E_FOLDER_EXISTS;
 }
 
 /* Some servers make no parents by themselves. */
@@ -247,7 +248,8 @@ static enum code on_look(void *ctx, struct imap *im, struct imap_resp *r, struct
 
 	(void)err;
 	if (!r->has_number && span_eq_nocase_str(r->name, "LIST")) {
-		if (imap_next_list(&r->rest, &attributes) && imap_skip(&r->rest) && imap_next(&r->rest, &tok) != IMAP_T_END)
+		if (imap_next_list(&r->rest, &attributes) && imap_skip(&r->rest) &&
+				imap_next(&r->rest, &tok) != IMAP_T_END)
 			look->children |= span_find_nocase(attributes, "\\Noselect") == SIZE_MAX &&
 					  span_find_nocase(attributes, "\\NonExistent") == SIZE_MAX;
 		return E_OK;

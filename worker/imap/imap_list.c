@@ -111,8 +111,11 @@ static enum code take_list(struct imap *im, struct imap_listing *l, struct imap_
 /* RFC 8474 4: letters, digits, '-' and '_'. */
 static bool is_object_id(struct span s)
 {
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '\0' || strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", s.p[i]) == NULL)
+		if (s.p[i] == '\0' || strchr(allowed, s.p[i]) == NULL)
 			return false;
 	return s.n > 0 && s.n <= 255;
 }

@@ -161,7 +161,8 @@ enum code imap_scan_feed(struct imap_scan *scan, struct span in, size_t *used_r,
 enum code imap_scan_keep(struct imap_scan *scan, struct err *err)
 {
 	if (scan->literal >= IMAP_LINE_MAX - scan->line.n)
-		return err_set(err, E_PROTOCOL, "the server announced a literal of %llu bytes where none that long belongs",
+		return err_set(err, E_PROTOCOL,
+				"the server announced a literal of %llu bytes where none that long belongs",
 			       (unsigned long long)scan->literal);
 	buf_add_char(&scan->line, '\n');
 	scan->from = scan->line.n;

@@ -49,7 +49,8 @@ void apply_dirty(struct apply *a, const struct plan_op *op);
 /* Everything that needs no write: adoptions, anchors, settled flags, held batches. Commits. */
 enum code record_decisions(struct apply *a, struct err *err) MS_MUST_USE;
 enum code record_intents(struct apply *a, struct window *w, struct err *err) MS_MUST_USE;
-enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done, struct err *err) MS_MUST_USE;
+enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done,
+		struct err *err) MS_MUST_USE;
 enum code record_small(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err) MS_MUST_USE;
 /* The folder row that items archived on a side are in, 0 if it is not paired. */
 int apply_archive_folder(const struct apply *a, enum side side);

@@ -69,8 +69,10 @@ enum code base_places(struct base *b, int64_t folder, enum side side, struct are
 		      struct base_place **places_r, size_t *n_r, struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item WHERE p.folder = ? ORDER BY p.left_id",
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item WHERE p.folder = ? ORDER BY p.right_id",
+		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
+		" WHERE p.folder = ? ORDER BY p.left_id",
+		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
+		" WHERE p.folder = ? ORDER BY p.right_id",
 	};
 	struct stmt *s = db_stmt(b->db, sql[side], err);
 	size_t cap = 0;

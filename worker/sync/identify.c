@@ -194,7 +194,8 @@ static enum code find_known(struct pass *p, struct err *err)
 		size_t n, fresh = 0;
 
 		for (size_t i = 0; i < p->plan.n_news; i++)
-			fresh += p->plan.news[i]->folder == (int)f && !p->plan.news[i]->taken && p->plan.news[i]->has_key;
+			fresh += p->plan.news[i]->folder == (int)f && !p->plan.news[i]->taken &&
+					p->plan.news[i]->has_key;
 		if (fresh <= p->env->pairing->guard.min_deletions || p->plan.folders[f].base->row == 0)
 			continue;
 		rc = base_places(p->base, p->plan.folders[f].base->row, SIDE_LEFT, p->arena, &places, &n, err);

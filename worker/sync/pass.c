@@ -174,7 +174,8 @@ static enum code revive_folders(struct pass *p, struct err *err)
 
 		for (int s = 0; s < SIDES && wanted[i] && !f->blocked; s++) {
 			if (f->ep[s] == NULL && f->base->side[s].id.n > 0)
-				steps[n++] = (struct folder_step){ .kind = FOLDER_CREATE, .side = (enum side)s, .folder = (int)i,
+				steps[n++] = (struct folder_step){ .kind = FOLDER_CREATE,
+						.side = (enum side)s, .folder = (int)i,
 								   .path = f->base->side[s].path,
 								   .why = "removed there but changed here" };
 		}
@@ -229,7 +230,8 @@ static enum code guard(struct pass *p, struct err *err)
 		rc = base_place_count(p->base, 0, &in.total_places, err);
 		for (size_t i = 0; rc == E_OK && i < p->plan.n_folders; i++) {
 			if (p->plan.folders[i].base->row != 0)
-				rc = base_place_count(p->base, p->plan.folders[i].base->row, &p->plan.folders[i].places, err);
+				rc = base_place_count(p->base, p->plan.folders[i].base->row,
+						&p->plan.folders[i].places, err);
 		}
 	}
 	if (rc != E_OK)

@@ -53,7 +53,8 @@ static void merge_place(struct plan *plan, struct plan_place *p)
 		const struct plan_folder *f = &plan->folders[p->folder];
 		uint32_t add = merged.flags & ~now[s].flags & f->can_flags[s];
 		uint32_t remove = now[s].flags & ~merged.flags & f->can_flags[s];
-		const char *kw_add = f->can_keywords[s] ? kw_minus(plan->arena, merged.keywords, now[s].keywords) : NULL;
+		const char *kw_add = f->can_keywords[s] ? kw_minus(plan->arena, merged.keywords,
+				now[s].keywords) : NULL;
 		const char *kw_remove = kw_minus(plan->arena, now[s].keywords, merged.keywords);
 
 		if (add == 0 && remove == 0 && kw_add == NULL && kw_remove == NULL)
@@ -94,7 +95,8 @@ static void one_side_gone(struct plan *plan, struct plan_place *p, enum side sid
 	n->size = p->base.size;
 	n->stable_key = p->base.stable_key[keeper];
 	n->taken = true;
-	struct plan_op *op = add_op(plan, PO_CREATE, side, p->folder, "deleted there but changed here: the change wins");
+	struct plan_op *op = add_op(plan, PO_CREATE, side, p->folder,
+			"deleted there but changed here: the change wins");
 	op->place = p;
 	op->news[keeper] = n;
 }

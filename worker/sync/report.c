@@ -118,7 +118,8 @@ enum code pass_report_plan(struct pass *p, struct err *err)
 	for (size_t i = 0; i < p->folders.n_steps; i++) {
 		const struct folder_step *st = &p->folders.steps[i];
 
-		action(&w, st->side, st->kind == FOLDER_CREATE ? "create-folder" : "rename-folder", st->path, NULL, st->why);
+		action(&w, st->side, st->kind == FOLDER_CREATE ? "create-folder" : "rename-folder",
+				st->path, NULL, st->why);
 	}
 	for (size_t i = 0; i < p->plan.n_ops; i++) {
 		const struct plan_op *op = &p->plan.ops[i];

@@ -200,9 +200,11 @@ static void compare_pair(struct verifier *v, const struct plan_folder *pf, const
 	struct arena *a = v->arena;
 
 	if ((l->flags & both) != (x->flags & both))
-		tell(v, v->differences, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a, l->flags), flags_text(a, x->flags));
+		tell(v, v->differences, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a,
+				l->flags), flags_text(a, x->flags));
 	else if (l->flags != x->flags)
-		tell(v, v->not_held, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a, l->flags), flags_text(a, x->flags));
+		tell(v, v->not_held, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a, l->flags),
+				flags_text(a, x->flags));
 	if (!kw_eq(l->keywords, x->keywords)) {
 		bool holdable = (r[SIDE_LEFT].can_keywords || kw_minus(a, x->keywords, l->keywords) == NULL) &&
 				(r[SIDE_RIGHT].can_keywords || kw_minus(a, l->keywords, x->keywords) == NULL);
