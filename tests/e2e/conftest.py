@@ -7,6 +7,7 @@ Each test gets users of its own on shared servers, so mailboxes are fresh and no
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -27,6 +28,11 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="run also what is marked full")
     parser.addoption("--harness-only", action="store_true", help="only the tests of the harness itself")
     parser.addoption("--keep", action="store_true", help="leave the directories of failed tests")
+
+
+def pytest_configure(config):
+    # A terminated run stops its servers as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
