@@ -9,7 +9,7 @@
  * Removals come before creates: they make room. Its tests: tests/unit/t_imap_session.c,
  * tests/e2e/test_imap_*.py.
  */
-#include "imap_fetch.h"
+#include "imap_apply.h"
 
 #include "../../common/fail.h"
 #include "../data/flags.h"
@@ -17,32 +17,6 @@
 #include <stdlib.h>
 
 #define SET_MAX ((size_t)6000)
-
-/* Ops of one folder that one command does. */
-struct batch {
-	struct imap_call call;
-	struct ep_op **ops;              /* ascending by UID */
-	uint32_t *uids;
-	size_t n;
-	enum ep_op_kind kind;
-	bool copied;                     /* COPYUID was seen */
-	bool sent;
-};
-
-struct applying {
-	struct imap *im;
-	struct ep_op *ops;
-	struct imap_groups groups;
-	struct batch *batches;           /* of the folder that is being worked on */
-	size_t n, cap;
-	struct err side_err;             /* the first failure of the whole side; the rest goes on */
-};
-
-static void set_code(struct ep_op *op, enum code code, const char *text)
-{
-	op->code = code;
-	op->text = text;
-}
 
 /* --- one folder's commands --- */
 
@@ -85,7 +59,7 @@ static int item_cmp(const void *a, const void *b)
 }
 
 /* Cut the folder's ops into runs that one command each can do. */
-static void make_batches(struct applying *a, const struct imap_group *g)
+static void make_batches(struct imap_applying *a, const struct imap_group *g)
 {
 	struct arena *arena = a->im->arena;
 	struct item *items = arena_calloc(arena, g->n, sizeof(*items));
@@ -95,7 +69,7 @@ static void make_batches(struct applying *a, const struct imap_group *g)
 	qsort(items, g->n, sizeof(*items), item_cmp);
 	a->n = 0;
 	for (size_t i = 0; i < g->n; i++) {
-		struct batch *b = a->n > 0 ? &a->batches[a->n - 1] : NULL;
+		struct imap_batch *b = a->n > 0 ? &a->batches[a->n - 1] : NULL;
 
 		if (b == NULL || b->n == SET_MAX / 11 || op_cmp(items[i - 1].op, items[i].op) != 0) {
 			a->batches = arena_grow(arena, a->batches, a->n, sizeof(*a->batches), &a->cap);
@@ -109,13 +83,13 @@ static void make_batches(struct applying *a, const struct imap_group *g)
 	}
 }
 
-static void add_set(struct imap *im, const struct batch *b)
+static void add_set(struct imap *im, const struct imap_batch *b)
 {
 	imap_cmd_add(im, " ");
 	(void)imap_uids_add(&im->cmd, b->uids, 0, b->n, SIZE_MAX);
 }
 
-static enum code send_store(struct imap *im, struct imap_call *call, const struct batch *b, const char *how,
+enum code imap_send_store(struct imap *im, struct imap_call *call, const struct imap_batch *b, const char *how,
 			    uint32_t flags, const char *keywords, struct err *err)
 {
 	imap_cmd_begin(im, call, "UID STORE");
@@ -135,7 +109,7 @@ static const char *storable(struct imap *im, const char *keywords)
 	return kw_minus(im->arena, keywords, kw_minus(im->arena, keywords, box->keywords));
 }
 
-static enum code send_flags(struct imap *im, struct batch *b, struct err *err)
+static enum code send_flags(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	const struct ep_op *op = b->ops[0];
 	const struct imap_box *box = im->sel.box;
@@ -149,14 +123,14 @@ static enum code send_flags(struct imap *im, struct batch *b, struct err *err)
 	if (add != 0 || kw_add != NULL) {
 		if (remove != 0 || kw_remove != NULL)
 			first = arena_alloc(im->arena, sizeof(*first));
-		rc = send_store(im, first, b, " +FLAGS.SILENT", add, kw_add, err);
+		rc = imap_send_store(im, first, b, " +FLAGS.SILENT", add, kw_add, err);
 	}
 	if (rc == E_OK && (remove != 0 || kw_remove != NULL))
-		rc = send_store(im, &b->call, b, " -FLAGS.SILENT", remove, kw_remove, err);
+		rc = imap_send_store(im, &b->call, b, " -FLAGS.SILENT", remove, kw_remove, err);
 	return rc;
 }
 
-static enum code send_copy(struct imap *im, struct batch *b, const char *verb, struct err *err)
+enum code imap_send_copy(struct imap *im, struct imap_batch *b, const char *verb, struct err *err)
 {
 	imap_cmd_begin(im, &b->call, verb);
 	add_set(im, b);
@@ -166,10 +140,10 @@ static enum code send_copy(struct imap *im, struct batch *b, const char *verb, s
 }
 
 /* Mark and expunge exactly these. */
-static enum code send_remove(struct imap *im, struct batch *b, struct err *err)
+enum code imap_send_remove(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	struct imap_call *store = arena_alloc(im->arena, sizeof(*store));
-	enum code rc = send_store(im, store, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
+	enum code rc = imap_send_store(im, store, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
 
 	if (rc != E_OK)
 		return rc;
@@ -178,25 +152,25 @@ static enum code send_remove(struct imap *im, struct batch *b, struct err *err)
 	return imap_cmd_end(im, &b->call, err);
 }
 
-static bool needs_turn(const struct imap *im, const struct batch *b)
+static bool needs_turn(const struct imap *im, const struct imap_batch *b)
 {
 	bool moves = b->kind == EP_MOVE && !imap_can(im, IMAP_CAP_MOVE);
 
 	return moves || (b->kind == EP_REMOVE && !imap_can(im, IMAP_CAP_UIDPLUS));
 }
 
-static enum code send_batch(struct imap *im, struct batch *b, struct err *err)
+static enum code send_batch(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	b->sent = true;
 	switch (b->kind) {
 	case EP_FLAGS:
 		return send_flags(im, b, err);
 	case EP_COPY:
-		return send_copy(im, b, "UID COPY", err);
+		return imap_send_copy(im, b, "UID COPY", err);
 	case EP_MOVE:
-		return send_copy(im, b, "UID MOVE", err);
+		return imap_send_copy(im, b, "UID MOVE", err);
 	case EP_REMOVE:
-		return send_remove(im, b, err);
+		return imap_send_remove(im, b, err);
 	case EP_CREATE:
 		break;
 	}
@@ -206,7 +180,7 @@ static enum code send_batch(struct imap *im, struct batch *b, struct err *err)
 /* --- COPYUID --- */
 
 /* "uidvalidity from-set to-set", the sets in step. */
-static void take_copyuid(struct imap *im, struct batch *b, struct span args)
+static void take_copyuid(struct imap *im, struct imap_batch *b, struct span args)
 {
 	const struct imap_box *to = imap_box(im, b->ops[0]->to->name);
 	struct span part, from, dest;
@@ -245,7 +219,7 @@ static bool first_source(struct span args, uint32_t *uid_r)
 	return span_next(&args, ' ', &part) && span_next(&args, ' ', &part) && imap_set_next(&part, uid_r, &hi);
 }
 
-static bool has_uid(const struct batch *b, uint32_t uid)
+static bool has_uid(const struct imap_batch *b, uint32_t uid)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (b->uids[i] == uid)
@@ -257,14 +231,14 @@ static bool has_uid(const struct batch *b, uint32_t uid)
  * (Dovecot): its UIDs say whose it is. */
 static enum code on_status(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
 {
-	struct applying *a = ctx;
+	struct imap_applying *a = ctx;
 	uint32_t uid;
 
 	(void)err;
 	if (!span_eq_nocase_str(r->code, "COPYUID") || !first_source(r->args, &uid))
 		return E_OK;
 	for (size_t i = 0; i < a->n; i++) {
-		struct batch *b = &a->batches[i];
+		struct imap_batch *b = &a->batches[i];
 
 		if (b->kind != EP_MOVE || !b->sent || b->copied || !has_uid(b, uid))
 			continue;
@@ -276,7 +250,7 @@ static enum code on_status(void *ctx, struct imap *im, struct imap_resp *r, stru
 
 /* --- outcomes --- */
 
-static enum code keep_side_err(struct applying *a, const struct err *why)
+static enum code keep_side_err(struct imap_applying *a, const struct err *why)
 {
 	if (code_scope(why->code) != SCOPE_SIDE)
 		return E_OK;
@@ -285,165 +259,47 @@ static enum code keep_side_err(struct applying *a, const struct err *why)
 	return why->code;
 }
 
-static void set_all(struct applying *a, struct batch *b, enum code code, const struct err *why)
+void imap_batch_set(struct imap *im, struct imap_batch *b, enum code code, const struct err *why)
 {
-	const char *text = why != NULL ? arena_printf(a->im->arena, "%s", err_text(why)) : NULL;
+	const char *text = why != NULL ? arena_printf(im->arena, "%s", err_text(why)) : NULL;
 
 	for (size_t i = 0; i < b->n; i++)
-		set_code(b->ops[i], code, text);
+		imap_op_set(b->ops[i], code, text);
 }
 
-static void settle_copies(struct applying *a, struct batch *b)
+static void settle_copies(struct imap_applying *a, struct imap_batch *b)
 {
 	if (!b->copied && span_eq_nocase_str(b->call.code, "COPYUID"))
 		take_copyuid(a->im, b, b->call.args);
 	/* with UIDPLUS an item that is not in the answer was not there any more */
 	for (size_t i = 0; i < b->n; i++)
 		if (b->ops[i]->code != E_OK)
-			set_code(b->ops[i], b->copied ? E_ITEM_GONE : E_OK, NULL);
+			imap_op_set(b->ops[i], b->copied ? E_ITEM_GONE : E_OK, NULL);
 }
 
-static void settle_batch(struct applying *a, struct batch *b)
+static void settle_batch(struct imap_applying *a, struct imap_batch *b)
 {
 	struct err why = ERR_INIT;
 
 	if (!b->sent)
 		return;
 	if (b->call.status == IMAP_PENDING) {
-		set_all(a, b, E_ITEM_UNCERTAIN, NULL);
+		imap_batch_set(a->im, b, E_ITEM_UNCERTAIN, NULL);
 	} else if (b->call.status != IMAP_OK) {
 		enum code code = imap_refusal(IMAP_AT_ITEM, &b->call, &why);
 
 		if (keep_side_err(a, &why) == E_OK)
-			set_all(a, b, code, &why);
+			imap_batch_set(a->im, b, code, &why);
 	} else if (b->kind == EP_MOVE || b->kind == EP_COPY) {
 		settle_copies(a, b);
 	} else {
-		set_all(a, b, E_OK, NULL);
+		imap_batch_set(a->im, b, E_OK, NULL);
 	}
-}
-
-/* --- what needs its own round trips --- */
-
-struct marked {
-	uint32_t *uids;
-	size_t n, cap;
-};
-
-static enum code on_marked(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
-{
-	struct marked *m = ctx;
-	struct imap_fetched f;
-
-	if (!r->has_number || !span_eq_nocase_str(r->name, "FETCH"))
-		return E_OK;
-	enum code rc = imap_fetched_parse(im->arena, r->rest, &f, err);
-	if (rc == E_OK && f.uid != 0 && (f.flags & EP_DELETED)) {
-		m->uids = arena_grow(im->arena, m->uids, m->n, sizeof(*m->uids), &m->cap);
-		m->uids[m->n++] = f.uid;
-	}
-	return rc;
-}
-
-/* Is anything marked \Deleted that is not in the batch? */
-static enum code others_marked(struct imap *im, const struct batch *b, bool *others_r, struct err *err)
-{
-	struct imap_sink before = im->sink;
-	struct imap_call call = { 0 };
-	struct marked m = { 0 };
-
-	im->sink = (struct imap_sink){ .data = on_marked, .ctx = &m };
-	imap_cmd_begin(im, &call, "UID FETCH");
-	imap_cmd_add(im, " 1:* (FLAGS)");
-	enum code rc = imap_cmd_end(im, &call, err);
-	if (rc == E_OK)
-		rc = imap_await(im, &call, err);
-	im->sink = before;
-	*others_r = call.status != IMAP_OK;
-	m.n = imap_uids_sort(m.uids, m.n);
-	for (size_t i = 0, k = 0; i < m.n && !*others_r; i++) {
-		while (k < b->n && b->uids[k] < m.uids[i])
-			k++;
-		*others_r = k == b->n || b->uids[k] != m.uids[i];
-	}
-	return rc;
-}
-
-/* Mark, then expunge if that takes nothing else with it. */
-static enum code remove_without_uidplus(struct applying *a, struct batch *b, struct err *err)
-{
-	struct imap *im = a->im;
-	struct imap_call store = { 0 };
-	bool others = true;
-	enum code rc = send_store(im, &store, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
-
-	b->sent = true;
-	if (rc == E_OK)
-		rc = imap_await(im, &store, err);
-	if (rc == E_OK && store.status != IMAP_OK) {
-		b->call = store;
-		return E_OK;
-	}
-	if (rc == E_OK)
-		rc = others_marked(im, b, &others, err);
-	if (rc != E_OK)
-		return rc;
-	if (!others)
-		return imap_cmd_run(im, &b->call, "EXPUNGE", err);
-	b->sent = false;                     /* its outcome is told here */
-	for (size_t i = 0; i < b->n; i++)
-		set_code(b->ops[i], E_ITEM_REFUSED, "marked as deleted; it cannot be expunged alone on a "
-			 "server without UIDPLUS while other messages are marked as well");
-	return E_OK;
-}
-
-static enum code mark_and_expunge(struct imap *im, struct batch *b, struct err *err)
-{
-	struct imap_call call = { 0 };
-	enum code rc = send_store(im, &call, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
-
-	if (rc == E_OK)
-		rc = imap_await(im, &call, err);
-	return rc == E_OK && call.status == IMAP_OK ? imap_cmd_run(im, &b->call, "EXPUNGE", err) : rc;
-}
-
-static enum code move_by_copy(struct applying *a, struct batch *b, struct err *err)
-{
-	struct imap *im = a->im;
-	struct batch rest = { .ops = b->ops, .uids = b->uids, .n = b->n, .kind = EP_REMOVE };
-	bool others = false;
-	enum code rc = E_OK;
-
-	if (!imap_can(im, IMAP_CAP_UIDPLUS))
-		rc = others_marked(im, b, &others, err);
-	if (rc != E_OK)
-		return rc;
-	if (others) {
-		for (size_t i = 0; i < b->n; i++)
-			set_code(b->ops[i], E_ITEM_REFUSED, "it cannot be moved on a server without MOVE and "
-				 "UIDPLUS while other messages of its folder are marked as deleted");
-		return E_OK;
-	}
-	b->sent = true;
-	rc = send_copy(im, b, "UID COPY", err);
-	if (rc == E_OK)
-		rc = imap_await(im, &b->call, err);
-	if (rc != E_OK || b->call.status != IMAP_OK)
-		return rc;
-	rc = imap_can(im, IMAP_CAP_UIDPLUS) ? send_remove(im, &rest, err) : mark_and_expunge(im, &rest, err);
-	if (rc == E_OK)
-		rc = imap_await_window(im, 0, err);
-	if (rest.call.status != IMAP_OK) {
-		/* the copy is there, and the original may be: the next pass looks */
-		b->sent = false;
-		set_all(a, b, E_ITEM_UNCERTAIN, NULL);
-	}
-	return rc;
 }
 
 /* --- folder after folder --- */
 
-static enum code work_folder(struct applying *a, struct imap_group *g, struct imap_group *next, struct err *err)
+static enum code work_folder(struct imap_applying *a, struct imap_group *g, struct imap_group *next, struct err *err)
 {
 	struct imap *im = a->im;
 	enum code rc = E_OK;
@@ -465,27 +321,27 @@ static enum code work_folder(struct applying *a, struct imap_group *g, struct im
 	if (rc == E_OK)
 		rc = imap_await_window(im, 0, err);
 	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
-		struct batch *b = &a->batches[i];
+		struct imap_batch *b = &a->batches[i];
 
 		if (needs_turn(im, b))
-			rc = b->kind == EP_MOVE ? move_by_copy(a, b, err) : remove_without_uidplus(a, b, err);
+			rc = b->kind == EP_MOVE ? imap_move_by_copy(im, b, err) : imap_remove_alone(im, b, err);
 	}
 	for (size_t i = 0; i < a->n; i++)
 		settle_batch(a, &a->batches[i]);
 	return rc;
 }
 
-static void refuse_folder(struct applying *a, struct imap_group *g)
+static void refuse_folder(struct imap_applying *a, struct imap_group *g)
 {
 	const char *text = arena_printf(a->im->arena, "%s", err_text(&g->err));
 
 	if (keep_side_err(a, &g->err) != E_OK)
 		return;
 	for (size_t i = 0; i < g->n; i++)
-		set_code(&a->ops[g->wants[i].index], g->err.code, text);
+		imap_op_set(&a->ops[g->wants[i].index], g->err.code, text);
 }
 
-static enum code work_all(struct applying *a, struct err *err)
+static enum code work_all(struct imap_applying *a, struct err *err)
 {
 	enum code rc = E_OK;
 
@@ -510,13 +366,13 @@ static enum code work_all(struct applying *a, struct err *err)
 enum code imap_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err)
 {
 	struct imap *im = ep->impl;
-	struct applying a = { .im = im, .ops = ops, .side_err = ERR_INIT };
+	struct imap_applying a = { .im = im, .ops = ops, .side_err = ERR_INIT };
 	struct ep_op **creates = arena_calloc(arena, n + 1, sizeof(*creates));
 	size_t n_creates = 0;
 	enum code rc = imap_enter(im, arena, err);
 
 	for (size_t i = 0; i < n; i++) {
-		set_code(&ops[i], E_CANCELLED, NULL);
+		imap_op_set(&ops[i], E_CANCELLED, NULL);
 		ops[i].new_id = SPAN_NONE;
 		if (ops[i].kind == EP_CREATE)
 			creates[n_creates++] = &ops[i];

@@ -20,6 +20,7 @@
 
 #define WINDOW 48
 #define ROUNDS 3
+#define GAPS_MAX 20000           /* more UIDs than this that came and went: list everything */
 #define PRESIZE ((size_t)200000)
 
 struct cursor {
@@ -272,9 +273,28 @@ static bool agrees(struct watch *w)
 		return false;
 	if (w->mode == MODE_CHANGED && w->modseq_missing)
 		return false;
+	if (w->at_select.uidnext < w->since.uidnext ||
+	    w->at_select.uidnext - w->since.uidnext - count_new(w) > GAPS_MAX)
+		return false;
 	w->n_gone = imap_uids_sort(w->gone, w->n_gone);
 	expected = (uint64_t)w->since.count + count_new(w);
 	return expected >= w->n_gone && expected - w->n_gone == w->at_end.exists;
+}
+
+/* UIDs given out since the cursor and not there any more: whoever created them meanwhile (ourselves,
+ * after the cursor was taken) learns that they are gone; to everybody else they are unknown ids. */
+static void add_gaps(struct watch *w)
+{
+	size_t i = 0;
+
+	for (uint32_t uid = w->since.uidnext; uid < w->at_select.uidnext; uid++) {
+		while (i < w->n && w->uids[i] < uid)
+			i++;
+		if (i < w->n && w->uids[i] == uid)
+			continue;
+		w->gone = arena_grow(w->im->arena, w->gone, w->n_gone, sizeof(*w->gone), &w->gone_cap);
+		w->gone[w->n_gone++] = uid;
+	}
 }
 
 static void tell(struct watch *w, bool complete)
@@ -287,6 +307,8 @@ static void tell(struct watch *w, bool complete)
 		.count = w->at_end.exists, .modseq = w->at_select.modseq,
 	};
 
+	if (complete && w->mode != MODE_FULL)
+		add_gaps(w);
 	for (size_t i = 0; i < w->n; i++)
 		w->items[i].id = imap_uid_span(arena, w->uids[i]);
 	c->items = w->items;

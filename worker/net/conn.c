@@ -1,12 +1,12 @@
 /* conn.c - a socket with deadlines, TLS or not, read while written.
  *
- * 1. Every wait goes through await(), which knows all three deadlines.
+ * 1. Every wait goes through conn_await(), which knows all three deadlines.
  * 2. TLS may hold decrypted bytes: the session is always read until it wants more before the socket
  *    is waited for.
  * 3. After a failure `dead` is set and nothing more is sent.
  * Its test: tests/unit/t_net.c.
  */
-#include "conn.h"
+#include "conn_p.h"
 
 #include "../../common/clock.h"
 #include "../../common/mem.h"
@@ -15,47 +15,22 @@
 #include "tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_BASE ((size_t)128 * 1024)
 #define IN_MAX ((size_t)2 * 1024 * 1024)   /* kept while writing; then reading stops */
-#define OUT_MAX ((size_t)64 * 1024)
 #define DIRECT ((size_t)32 * 1024)         /* pieces from here on are sent without a copy */
-
-struct conn {
-	int fd;
-	struct tls *tls;
-	char *host;
-	uint16_t port;
-	bool loopback, dead, eof;
-	char *in;
-	size_t in_at, in_n, in_cap;
-	char *out;
-	size_t out_at, out_n;
-	uint64_t bytes_in, bytes_out;
-	int64_t connect_end_ms;          /* set while connecting, else 0 */
-	int64_t last_io_ms, rate_from_ms;
-	uint64_t rate_bytes;
-};
 
 enum io { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_END, IO_FAILED };
 
-static struct {
-	int64_t connect_ms, idle_ms, rate_ms;
-} limits = { CONN_CONNECT_MS, CONN_IDLE_MS, CONN_RATE_MS };
+struct conn_limits conn_limits = { CONN_CONNECT_MS, CONN_IDLE_MS, CONN_RATE_MS };
 
 void conn_set_deadlines(int64_t connect_ms, int64_t idle_ms, int64_t rate_ms)
 {
-	limits.connect_ms = connect_ms > 0 ? connect_ms : CONN_CONNECT_MS;
-	limits.idle_ms = idle_ms > 0 ? idle_ms : CONN_IDLE_MS;
-	limits.rate_ms = rate_ms > 0 ? rate_ms : CONN_RATE_MS;
+	conn_limits.connect_ms = connect_ms > 0 ? connect_ms : CONN_CONNECT_MS;
+	conn_limits.idle_ms = idle_ms > 0 ? idle_ms : CONN_IDLE_MS;
+	conn_limits.rate_ms = rate_ms > 0 ? rate_ms : CONN_RATE_MS;
 }
 
 void conn_begin(struct conn *c)
@@ -74,22 +49,22 @@ static enum code die(struct conn *c, enum code code)
 
 static uint64_t rate_floor(void)
 {
-	return CONN_RATE_BYTES * (uint64_t)limits.rate_ms / CONN_RATE_MS;
+	return CONN_RATE_BYTES * (uint64_t)conn_limits.rate_ms / CONN_RATE_MS;
 }
 
 static enum code too_slow(struct conn *c, int64_t now, struct err *err)
 {
 	if (c->connect_end_ms != 0 && now >= c->connect_end_ms)
 		return err_set(err, E_TIMEOUT, "%s did not finish connecting within %lld s", c->host,
-			       (long long)(limits.connect_ms / 1000));
-	if (now - c->last_io_ms >= limits.idle_ms)
+			       (long long)(conn_limits.connect_ms / 1000));
+	if (now - c->last_io_ms >= conn_limits.idle_ms)
 		return err_set(err, E_TIMEOUT, "%s was silent for %lld s", c->host,
-			       (long long)(limits.idle_ms / 1000));
-	if (now - c->rate_from_ms < limits.rate_ms)
+			       (long long)(conn_limits.idle_ms / 1000));
+	if (now - c->rate_from_ms < conn_limits.rate_ms)
 		return E_OK;
 	if (c->bytes_in + c->bytes_out - c->rate_bytes < rate_floor())
 		return err_set(err, E_TIMEOUT, "%s delivered less than 1 kB/s over %lld s", c->host,
-			       (long long)(limits.rate_ms / 1000));
+			       (long long)(conn_limits.rate_ms / 1000));
 	c->rate_from_ms = now;
 	c->rate_bytes = c->bytes_in + c->bytes_out;
 	return E_OK;
@@ -97,17 +72,16 @@ static enum code too_slow(struct conn *c, int64_t now, struct err *err)
 
 static int64_t next_deadline(const struct conn *c)
 {
-	int64_t end = c->last_io_ms + limits.idle_ms;
+	int64_t end = c->last_io_ms + conn_limits.idle_ms;
 
-	if (c->rate_from_ms + limits.rate_ms < end)
-		end = c->rate_from_ms + limits.rate_ms;
+	if (c->rate_from_ms + conn_limits.rate_ms < end)
+		end = c->rate_from_ms + conn_limits.rate_ms;
 	if (c->connect_end_ms != 0 && c->connect_end_ms < end)
 		end = c->connect_end_ms;
 	return end;
 }
 
-/* Wait for `events`; E_OK also when a deadline that did not fail has passed: try again then. */
-static enum code await(struct conn *c, short events, struct err *err)
+enum code conn_await(struct conn *c, short events, struct err *err)
 {
 	enum code rc = fiber_wait(c->fd, events, next_deadline(c), err);
 
@@ -249,7 +223,7 @@ static enum code write_blocked(struct conn *c, enum io want, struct err *err)
 	short events = want == IO_WANT_READ ? POLLIN : POLLOUT;
 	if (!full)
 		events |= POLLIN;
-	return await(c, events, err);
+	return conn_await(c, events, err);
 }
 
 static enum code write_all(struct conn *c, const char *p, size_t n, struct err *err)
@@ -291,7 +265,7 @@ enum code conn_put(struct conn *c, const void *p, size_t n, struct err *err)
 {
 	enum code rc = E_OK;
 
-	if (n > OUT_MAX - c->out_n)
+	if (n > CONN_OUT_MAX - c->out_n)
 		rc = conn_flush(c, err);
 	if (rc == E_OK && n >= DIRECT) {
 		rc = conn_flush(c, err);
@@ -308,7 +282,7 @@ enum code conn_scrub(struct conn *c, struct err *err)
 {
 	enum code rc = conn_flush(c, err);
 
-	secret_wipe(c->out, OUT_MAX);
+	secret_wipe(c->out, CONN_OUT_MAX);
 	return rc;
 }
 
@@ -318,7 +292,7 @@ static enum code read_blocked(struct conn *c, enum io io, struct err *err)
 {
 	if (io == IO_FAILED || io == IO_END)
 		return die(c, err->code);
-	return await(c, io == IO_WANT_READ ? POLLIN : POLLOUT, err);
+	return conn_await(c, io == IO_WANT_READ ? POLLIN : POLLOUT, err);
 }
 
 static enum code before_read(struct conn *c, struct err *err)
@@ -389,137 +363,7 @@ enum code conn_poll(struct conn *c, struct err *err)
 	return E_OK;
 }
 
-/* --- connecting --- */
-
-static bool loopback_addr(const struct sockaddr *sa)
-{
-	if (sa->sa_family == AF_INET) {
-		struct sockaddr_in in;
-
-		memcpy(&in, sa, sizeof(in));
-		return (ntohl(in.sin_addr.s_addr) >> 24) == 127;
-	}
-	if (sa->sa_family == AF_INET6) {
-		struct sockaddr_in6 in6;
-
-		memcpy(&in6, sa, sizeof(in6));
-		return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
-	}
-	return false;
-}
-
-static enum code resolve(struct conn *c, struct addrinfo **list_r, struct err *err)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-	char port[8];
-	int rc;
-
-	snprintf(port, sizeof(port), "%u", (unsigned)c->port);
-	rc = getaddrinfo(c->host, port, &hints, list_r);
-	if (rc == EAI_NONAME) {
-		hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-		rc = getaddrinfo(c->host, port, &hints, list_r);
-	}
-	if (rc == EAI_SYSTEM)
-		return err_errno(err, E_NET, "the name %s could not be resolved", c->host);
-	if (rc != 0)
-		return err_set(err, E_NET, "the name %s could not be resolved: %s", c->host, gai_strerror(rc));
-	return E_OK;
-}
-
-static enum code finish_connect(struct conn *c, struct err *err)
-{
-	int so_error = 0, one = 1;
-	socklen_t len = sizeof(so_error);
-	enum code rc = await(c, POLLOUT, err);
-
-	c->dead = false;             /* the next address may still do */
-	if (rc != E_OK)
-		return rc;
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &so_error, &len) != 0)
-		so_error = errno;
-	errno = so_error;
-	if (so_error != 0)
-		return err_errno(err, E_NET, "connecting to %s port %u", c->host, (unsigned)c->port);
-	struct sockaddr_storage peer;
-	socklen_t peer_len = sizeof(peer);
-	if (getpeername(c->fd, (struct sockaddr *)&peer, &peer_len) != 0)
-		return clock_mono_ms() >= c->connect_end_ms
-			? err_set(err, E_TIMEOUT, "connecting to %s timed out", c->host)
-			: err_errno(err, E_NET, "connecting to %s", c->host);
-	c->loopback = loopback_addr((struct sockaddr *)&peer);
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	return E_OK;
-}
-
-static enum code try_address(struct conn *c, const struct addrinfo *ai, struct err *err)
-{
-	enum code rc;
-
-	c->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		return err_errno(err, E_NET, "no socket for %s", c->host);
-	if (connect(c->fd, ai->ai_addr, ai->ai_addrlen) != 0 && errno != EINPROGRESS)
-		rc = err_errno(err, E_NET, "connecting to %s port %u", c->host, (unsigned)c->port);
-	else
-		rc = finish_connect(c, err);
-	if (rc != E_OK) {
-		close(c->fd);
-		c->fd = -1;
-	}
-	return rc;
-}
-
-/* All addresses share the 30 s: each gets an equal part of what is left. */
-static enum code connect_any(struct conn *c, const struct addrinfo *list, struct err *err)
-{
-	int64_t end = c->connect_end_ms;
-	enum code rc = err_set(err, E_NET, "%s has no address", c->host);
-	int left = 0;
-
-	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
-		left++;
-	for (const struct addrinfo *ai = list; ai != NULL && rc != E_CANCELLED; ai = ai->ai_next, left--) {
-		int64_t now = clock_mono_ms();
-
-		c->connect_end_ms = now + (end - now) / left;
-		rc = try_address(c, ai, err);
-		if (rc == E_OK)
-			break;
-	}
-	c->connect_end_ms = end;
-	return rc;
-}
-
-enum code conn_open(const char *host, uint16_t port, struct conn **conn_r, struct err *err)
-{
-	struct conn *c = mem_alloc(sizeof(*c));
-	struct addrinfo *list = NULL;
-	struct err own = ERR_INIT;
-	enum code rc;
-
-	if (err == NULL)
-		err = &own;
-	*c = (struct conn){ .fd = -1, .host = mem_strdup(host), .port = port, .in_cap = IN_BASE };
-	c->connect_end_ms = clock_mono_ms() + limits.connect_ms;
-	conn_begin(c);
-	rc = resolve(c, &list, err);
-	if (rc == E_OK)
-		rc = connect_any(c, list, err);
-	if (list != NULL)
-		freeaddrinfo(list);
-	if (rc != E_OK) {
-		conn_close(&c);
-		return rc;
-	}
-	err_clear(err);
-	c->connect_end_ms = 0;
-	c->in = mem_realloc(NULL, c->in_cap, 1);
-	c->out = mem_realloc(NULL, OUT_MAX, 1);
-	*conn_r = c;
-	return E_OK;
-}
+/* --- the end, and TLS --- */
 
 void conn_close(struct conn **conn)
 {
@@ -549,7 +393,7 @@ static enum code handshake(struct conn *c, struct err *err)
 			return die(c, err_set(err, E_TLS, "%s broke off the TLS handshake", c->host));
 		if (io == TLS_IO_FAILED)
 			return die(c, err->code);
-		rc = await(c, io == TLS_IO_WANT_READ ? POLLIN : POLLOUT, err);
+		rc = conn_await(c, io == TLS_IO_WANT_READ ? POLLIN : POLLOUT, err);
 		if (rc != E_OK)
 			return rc;
 	}
@@ -568,7 +412,7 @@ enum code conn_start_tls(struct conn *c, const char *ca_pem, struct err *err)
 	rc = tls_new(c->fd, c->host, ca_pem, &c->tls, err);
 	if (rc != E_OK)
 		return die(c, rc);
-	c->connect_end_ms = clock_mono_ms() + limits.connect_ms;
+	c->connect_end_ms = clock_mono_ms() + conn_limits.connect_ms;
 	rc = handshake(c, err);
 	c->connect_end_ms = 0;
 	return rc;
