@@ -74,7 +74,7 @@ static void make_batches(struct imap_applying *a, const struct imap_group *g)
 		if (b == NULL || b->n == SET_MAX / 11 || op_cmp(items[i - 1].op, items[i].op) != 0) {
 			a->batches = arena_grow(arena, a->batches, a->n, sizeof(*a->batches), &a->cap);
 			b = &a->batches[a->n++];
-			*b = (struct batch){ .kind = items[i].op->kind };
+			*b = (struct imap_batch){ .kind = items[i].op->kind };
 			b->ops = arena_calloc(arena, SET_MAX / 11, sizeof(*b->ops));
 			b->uids = arena_calloc(arena, SET_MAX / 11, sizeof(*b->uids));
 		}

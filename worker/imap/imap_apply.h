@@ -1,0 +1,44 @@
+/* imap_apply.h - private to imap_apply*.c: the ops of one folder, cut into what one command does. */
+#ifndef MS_IMAP_APPLY_H
+#define MS_IMAP_APPLY_H
+
+#include "imap_fetch.h"
+
+/* Ops of one folder that one command does. */
+struct imap_batch {
+	struct imap_call call;
+	struct ep_op **ops;              /* ascending by UID */
+	uint32_t *uids;
+	size_t n;
+	enum ep_op_kind kind;
+	bool copied;                     /* COPYUID was seen */
+	bool sent;
+};
+
+struct imap_applying {
+	struct imap *im;
+	struct ep_op *ops;
+	struct imap_groups groups;
+	struct imap_batch *batches;           /* of the folder that is being worked on */
+	size_t n, cap;
+	struct err side_err;             /* the first failure of the whole side; the rest goes on */
+};
+
+static inline void imap_op_set(struct ep_op *op, enum code code, const char *text)
+{
+	op->code = code;
+	op->text = text;
+}
+
+/* The same outcome for all of a batch, with the text of `why` unless NULL. */
+void imap_batch_set(struct imap *im, struct imap_batch *b, enum code code, const struct err *why);
+enum code imap_send_store(struct imap *im, struct imap_call *call, const struct imap_batch *b, const char *how,
+			  uint32_t flags, const char *keywords, struct err *err) MS_MUST_USE;
+enum code imap_send_copy(struct imap *im, struct imap_batch *b, const char *verb, struct err *err) MS_MUST_USE;
+enum code imap_send_remove(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
+
+/* imap_apply_slow.c: nothing else may be under way. */
+enum code imap_remove_alone(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
+enum code imap_move_by_copy(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
+
+#endif
