@@ -320,12 +320,24 @@ static const struct ep_folder *at_path(const struct work *w, enum side s, struct
 	return NULL;
 }
 
+/* A folder that is going to be there. */
+static bool planned_at(const struct work *w, enum side s, struct span path)
+{
+	for (size_t i = 0; i < w->plan->n_folders; i++) {
+		const struct plan_folder *f = &w->plan->folders[i];
+
+		if (f->ep[s] == NULL && path_eq(f->base->side[s].path, path))
+			return true;
+	}
+	return false;
+}
+
 /* A path for a newcomer: itself, or with the origin's name behind it where it is held (R12). */
 static struct span free_path(const struct work *w, enum side target, struct span want)
 {
 	struct span path = want;
 
-	for (unsigned i = 1; at_path(w, target, path) != NULL && i < 1000; i++) {
+	for (unsigned i = 1; (at_path(w, target, path) != NULL || planned_at(w, target, path)) && i < 1000; i++) {
 		const char *name = w->rules->endpoint_name[side_other(target)];
 
 		if (i == 1)
@@ -356,9 +368,17 @@ static void create_new(struct work *w, enum side from, size_t i)
 		 span_eq(path, want) ? "new on the other side" : "new on the other side; its name is held here");
 }
 
-/* Shallow folders first, so that children find where their parents go. */
+/* Mapped folders first: the names they go to are theirs. Then shallow ones first, so that children
+ * find where their parents go. */
 static void create_all(struct work *w)
 {
+	for (int s = 0; s < SIDES; s++) {
+		for (size_t i = 0; i < w->list[s].n; i++) {
+			if (is_free(w, (enum side)s, i) &&
+			    mapped(w->rules->pairing, (enum side)s, w->list[s].folders[i].path) != NULL)
+				create_new(w, (enum side)s, i);
+		}
+	}
 	for (int s = 0; s < SIDES; s++) {
 		for (size_t depth = 1, left = w->list[s].n; left > 0 && depth < 200; depth++) {
 			for (size_t i = 0; i < w->list[s].n; i++) {
@@ -419,26 +439,26 @@ static void rename_one(struct work *w, size_t i, enum side from)
 	add_step(w, FOLDER_RENAME, to, i, want, "renamed on the other side");
 }
 
-/* Only the shallowest renames of a round: children follow by themselves on most servers. */
+/* The side whose user renamed this pair's folder, if that is to be followed. */
+static bool follows(const struct plan_folder *f, enum side *from_r)
+{
+	if (f->base->row == 0 || f->base->by != PAIR_PATH || f->ep[SIDE_LEFT] == NULL || f->ep[SIDE_RIGHT] == NULL ||
+	    f->ep[SIDE_LEFT]->role == EP_ROLE_INBOX || f->ep[SIDE_RIGHT]->role == EP_ROLE_INBOX)
+		return false;
+	*from_r = renamed(f, SIDE_LEFT) ? SIDE_LEFT : SIDE_RIGHT;
+	return renamed(f, *from_r);
+}
+
+/* Only the shallowest renames that can be made: children follow by themselves on most servers, and
+ * those that wait for a name are made in a later round. */
 static void rename_all(struct work *w)
 {
-	size_t shallowest = SIZE_MAX;
-
-	for (int pass = 0; pass < 2; pass++) {
+	for (size_t depth = 1; depth < 200 && w->out->n_steps == 0; depth++) {
 		for (size_t i = 0; i < w->plan->n_folders; i++) {
-			struct plan_folder *f = &w->plan->folders[i];
+			enum side from;
 
-			if (f->base->row == 0 || f->base->by != PAIR_PATH || f->ep[SIDE_LEFT] == NULL ||
-			    f->ep[SIDE_RIGHT] == NULL)
-				continue;
-			enum side from = renamed(f, SIDE_LEFT) ? SIDE_LEFT : SIDE_RIGHT;
-			if (!renamed(f, from) || f->ep[from]->role == EP_ROLE_INBOX ||
-			    f->ep[side_other(from)]->role == EP_ROLE_INBOX)
-				continue;
-			size_t depth = path_depth(f->ep[from]->path);
-			if (pass == 0)
-				shallowest = depth < shallowest ? depth : shallowest;
-			else if (depth == shallowest)
+			if (follows(&w->plan->folders[i], &from) &&
+			    path_depth(w->plan->folders[i].ep[from]->path) == depth)
 				rename_one(w, i, from);
 		}
 	}
@@ -474,11 +494,12 @@ void plan_folders(struct plan *plan, const struct folder_rules *rules, struct ba
 		find_again(&w, SIDE_RIGHT, ladder[i]);
 	}
 	drop_dead(&w);
-	create_missing(&w);
 	pair_by_map(&w);
 	pair_by_role(&w);
 	pair_by_path(&w);
 	rename_all(&w);
-	if (out->n_steps == 0 || out->steps[0].kind == FOLDER_CREATE)
-		create_all(&w);
+	if (out->n_steps > 0)
+		return;         /* renames first: the trees are listed again after them */
+	create_missing(&w);
+	create_all(&w);
 }

@@ -73,7 +73,7 @@ static enum code take_bodies(struct reading *r, size_t from, struct ep_fetch *f,
 			e->key = mailkey_of(body_header(f[i].body));
 			e->received = f[i].received;
 			rc = body_digest(f[i].body, e->digest, NULL, err);
-		} else {
+		} else if (!e->excepted) {
 			r->complete = false;   /* it vanished or could not be read: look again */
 		}
 		body_free(&f[i].body);
@@ -247,8 +247,9 @@ static void tell_missing(struct verifier *v, const struct plan_folder *pf, struc
 			const struct entry *e = &r[s].e[i];
 
 			if (e->excepted)
-				tell(v, v->excepted, name_of(v, pf, (enum side)s, e), solo_state_name(e->solo->state),
-				     s == SIDE_LEFT ? "present" : NULL, s == SIDE_RIGHT ? "present" : NULL);
+				json_array_append_new(v->excepted, json_pack("{s:s, s:s, s:s, s:s?}", "item",
+					name_of(v, pf, (enum side)s, e), "what", solo_state_name(e->solo->state),
+					"side", side_name((enum side)s), "reason", e->solo->text));
 			else if (!e->paired)
 				tell(v, v->differences, name_of(v, pf, (enum side)s, e),
 				     s == SIDE_LEFT ? "missing-right" : "missing-left", NULL, NULL);
@@ -258,8 +259,6 @@ static void tell_missing(struct verifier *v, const struct plan_folder *pf, struc
 
 static void compare(struct verifier *v, const struct plan_folder *pf, struct reading r[SIDES])
 {
-	for (int s = 0; s < SIDES; s++)
-		mark_excepted(v, pf, &r[s], (enum side)s);
 	pair_up(v, pf, r, v->keeps_bytes, false);
 	if (v->keeps_bytes)
 		pair_up(v, pf, r, false, true);
@@ -279,6 +278,8 @@ static enum code read_folder(struct verifier *v, const struct plan_folder *pf, s
 		r[s].complete = true;
 		if (rc == E_OK && pf->ep[s] != NULL)
 			rc = list_side(v, pf, (enum side)s, &r[s], err);
+		if (rc == E_OK)
+			mark_excepted(v, pf, &r[s], (enum side)s);
 	}
 	return rc == E_OK ? read_bodies(v, pf, r, err) : rc;
 }
