@@ -23,6 +23,8 @@
 
 enum code proc_find_worker(char *path, size_t size, struct err *err)
 {
+	/* as built; as installed, wherever PREFIX has been moved to */
+	static const char *const places[] = { WORKER, "../lib/mailshadow/" WORKER };
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -31,8 +33,11 @@ enum code proc_find_worker(char *path, size_t size, struct err *err)
 		char *slash = strrchr(self, '/');
 		if (slash != NULL)
 			*slash = '\0';
-		if (snprintf(path, size, "%s/" WORKER, self) < (int)size && access(path, X_OK) == 0)
-			return E_OK;
+		for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+			if (snprintf(path, size, "%s/%s", self, places[i]) < (int)size &&
+			    access(path, X_OK) == 0)
+				return E_OK;
+		}
 	}
 	if (snprintf(path, size, "%s/" WORKER, MS_LIBEXECDIR) < (int)size && access(path, X_OK) == 0)
 		return E_OK;
