@@ -24,7 +24,7 @@ CTL        := $(wildcard supervisor/ctl/*.c)
 WORKER     := $(wildcard worker/*.c worker/sync/*.c worker/data/*.c worker/net/*.c worker/imap/*.c worker/local/*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-LIBS_COMMON     = $(shell pkg-config --libs libxml-2.0 libzmq sqlite3 jansson) -lcrypto
+LIBS_COMMON     = -Wl,--as-needed $(shell pkg-config --libs libxml-2.0 libzmq sqlite3 jansson) -lcrypto
 LIBS_SUPERVISOR = $(LIBS_COMMON) $(shell pkg-config --libs libsystemd)
 LIBS_WORKER     = $(LIBS_COMMON) -lssl $(shell pkg-config --libs libseccomp)
 LIBS_CTL        = $(LIBS_COMMON)

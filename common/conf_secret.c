@@ -61,26 +61,6 @@ enum code conf_check_secret(struct conf_loader *l, const struct xml_node *node,
 	return E_OK;
 }
 
-static bool is_set(const struct conf_secret *s)
-{
-	return s->file != NULL || s->credential != NULL;
-}
-
-enum conf_logon conf_mailbox_logon(const struct conf_mailbox *m)
-{
-	const struct conf_endpoint *e = m->endpoint;
-
-	if (conf_type_bit(e->type) == T_LOCAL)
-		return LOGON_NONE_NEEDED;
-	if (is_set(&m->password))
-		return LOGON_OWN;
-	if (m->login != NULL)
-		return LOGON_MISSING; /* it has a name of its own, and waits for its password */
-	if (e->login != NULL && is_set(&e->password))
-		return LOGON_SERVICE;
-	return is_set(&e->default_password) ? LOGON_DEFAULT : LOGON_MISSING;
-}
-
 /* systemd's files are 0400, or 0440 with an ACL that names only the service: their directory is
  * what protects them, so the mode is not judged as that of a secret file is. */
 static enum code read_credential(const char *name, struct secret **secret_r, struct err *err)
