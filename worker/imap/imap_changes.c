@@ -11,7 +11,7 @@
  * 3. A HIGHESTMODSEQ that went down is a restored backup, a MODSEQ that does not arrive a server that
  *    does not mean it: both are listed completely.
  * SELECT and FETCH of many folders are sent without waiting (see imap_fetch.c).
- * Its tests: tests/unit/t_imap_session.c, tests/e2e/test_imap_*.py.
+ * Its tests: tests/unit/t_imap_session.c, tests/e2e/test_extensions.py.
  */
 #include "imap_fetch.h"
 

@@ -30,13 +30,6 @@ enum code pass_both(struct pass *p, enum ep_verb verb, struct arena *arena, void
 	return rc;
 }
 
-bool pass_is_writable(const struct pass *p, int folder)
-{
-	const struct plan_folder *f = &p->plan.folders[folder];
-
-	return f->ep[SIDE_LEFT] != NULL && f->ep[SIDE_RIGHT] != NULL;
-}
-
 /* --- callbacks of the endpoints --- */
 
 struct side_ctx {

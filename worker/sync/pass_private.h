@@ -52,6 +52,5 @@ enum code pass_both(struct pass *p, enum ep_verb verb, struct arena *arena, void
 		    const size_t n[SIDES], struct err *err) MS_MUST_USE;
 /* Void ids may stand again for other items: take them out of the way before anything is recorded. */
 enum code pass_displace(struct pass *p, struct plan_place *place, struct err *err) MS_MUST_USE;
-bool pass_is_writable(const struct pass *p, int folder);   /* both sides of the folder are there */
 
 #endif

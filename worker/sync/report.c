@@ -2,10 +2,27 @@
 #include "report.h"
 
 #include "../../common/clock.h"
+#include "../../common/log.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* The first line of the Subject as it stands, made printable; "" if there is none. */
+static const char *subject_of(struct arena *a, struct span header)
+{
+	struct span line;
+	char text[256] = "";
+
+	while (span_next(&header, '\n', &line)) {
+		if (!span_starts_nocase(line, "subject:"))
+			continue;
+		line = span_trim(span_cut(line, 8, SIZE_MAX));
+		log_escape(line.p, line.n, text, sizeof(text));
+		break;
+	}
+	return arena_str(a, span_of(text));
+}
 
 const char *report_item(struct arena *a, struct span id, const struct ep_meta *m, bool subject)
 {
@@ -14,7 +31,6 @@ const char *report_item(struct arena *a, struct span id, const struct ep_meta *m
 	const char *name;
 	bool printable = id.n > 8;
 
-	(void)subject;
 	for (size_t i = 0; i < id.n; i++)
 		printable = printable && id.p[i] > 32 && id.p[i] < 127;
 	if (msgid.n > 0) {
@@ -32,7 +48,8 @@ const char *report_item(struct arena *a, struct span id, const struct ep_meta *m
 		return name;
 	if (m->received != INT64_MIN)
 		clock_format_s(m->received, when);
-	return arena_printf(a, "%s (%s, %llu bytes)", name, when, (unsigned long long)m->size);
+	name = arena_printf(a, "%s (%s, %llu bytes)", name, when, (unsigned long long)m->size);
+	return subject ? arena_printf(a, "%s \"%s\"", name, subject_of(a, m->header)) : name;
 }
 
 json_t *report_string(struct span s)
@@ -96,7 +113,7 @@ static void item_action(struct writer *w, const struct plan_op *op)
 	if (op->kind == PO_DELETE)
 		name = p->env->pairing->deletions[op->side] == DELETIONS_EXPUNGE ? "remove" :
 		       p->env->pairing->deletions[op->side] == DELETIONS_ARCHIVE ? "archive" : "trash";
-	action(w, op->side, name, path_of(p, op->folder, op->side), report_item(a, id, &m, false),
+	action(w, op->side, name, path_of(p, op->folder, op->side), report_item(a, id, &m, p->env->subjects),
 	       op->held ? arena_printf(a, "held: %s", op->why) : op->why);
 }
 

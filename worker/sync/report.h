@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 /* How an item is named to people: Message-ID, else the server's id; date and size if m tells them.
- * Never the subject. In the arena. */
+ * The subject only if asked for. In the arena. */
 const char *report_item(struct arena *arena, struct span id, const struct ep_meta *m, bool subject);
 /* A JSON string; null for SPAN_NONE. */
 json_t *report_string(struct span s);
