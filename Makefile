@@ -5,6 +5,8 @@ CC = gcc
 endif
 CLANG   ?= clang
 PREFIX  ?= /usr/local
+# Where the configuration is, and logrotate's folder: /etc, wherever the programs go.
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
@@ -16,26 +18,31 @@ LDHARD  = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  ?= -g $(HARDEN)
 LDFLAGS ?= $(LDHARD)
 BASE    = -std=c11 -D_GNU_SOURCE $(WARN) -MMD -MP $(EXTRA) \
-          -DMS_LIBEXECDIR='"$(PREFIX)/lib/mailshadow"' $(shell pkg-config --cflags libxml-2.0)
+          -DMS_LIBEXECDIR='"$(PREFIX)/lib/mailshadow"' $(shell pkg-config --cflags expat)
 
 COMMON     := $(wildcard common/*.c)
 SUPERVISOR := $(wildcard supervisor/*.c)
 CTL        := $(wildcard supervisor/ctl/*.c)
+METRICS    := $(wildcard supervisor/metrics/*.c)
 WORKER     := $(wildcard worker/*.c worker/sync/*.c worker/data/*.c worker/net/*.c worker/imap/*.c worker/local/*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-LIBS_COMMON     = -Wl,--as-needed $(shell pkg-config --libs libxml-2.0 libzmq sqlite3 jansson) -lcrypto
-LIBS_SUPERVISOR = $(LIBS_COMMON) $(shell pkg-config --libs libsystemd)
-LIBS_WORKER     = $(LIBS_COMMON) -lssl $(shell pkg-config --libs libseccomp)
+LIBS_COMMON     = -Wl,--as-needed $(shell pkg-config --libs expat libzmq sqlite3 jansson) -lcrypto
+LIBS_SUPERVISOR = $(LIBS_COMMON)
+LIBS_WORKER     = $(LIBS_COMMON) -lssl $(shell pkg-config --libs libseccomp libical)
 LIBS_CTL        = $(LIBS_COMMON)
 
-PROGRAMS = $(B)/mailshadowd $(B)/mailshadow-worker $(B)/mailshadow
+LIBS_METRICS    = -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd jansson libseccomp)
+
+PROGRAMS = $(B)/mailshadowd $(B)/mailshadow-worker $(B)/mailshadow $(B)/mailshadow-metrics
 
 all: $(PROGRAMS)
 
 $(B)/libcommon.a: $(call obj,$(COMMON))
 $(B)/libworker.a: $(call obj,$(filter-out worker/main.c,$(WORKER)))
 $(B)/libsupervisor.a: $(call obj,$(filter-out supervisor/main.c,$(SUPERVISOR)))
+$(B)/libctl.a: $(call obj,$(filter-out supervisor/ctl/main.c,$(CTL)))
+$(B)/libmetrics.a: $(call obj,$(filter-out supervisor/metrics/main.c,$(METRICS)))
 $(B)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -47,9 +54,13 @@ $(B)/mailshadowd: $(B)/supervisor/main.o $(B)/libsupervisor.a $(B)/libcommon.a
 $(B)/mailshadow-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libcommon.a
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_WORKER)
-$(B)/mailshadow: $(call obj,$(CTL)) $(B)/libcommon.a
+$(B)/mailshadow: $(B)/supervisor/ctl/main.o $(B)/libctl.a $(B)/libcommon.a
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
+
+$(B)/mailshadow-metrics: $(B)/supervisor/metrics/main.o $(B)/libmetrics.a $(B)/libcommon.a
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_METRICS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -59,20 +70,24 @@ $(B)/%.o: %.c
 # --- variants: the same programs and unit tests in a directory of their own ---
 TESTFLAGS = -g -O1 -DMS_TESTING
 test-build:
-	@$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= all unit-build
+	@$(MAKE) B=$(B)/test CFLAGS="$(TESTFLAGS)" LDFLAGS= all unit-build $(B)/test/sim/stubworker
 ASANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fno-omit-frame-pointer -fsanitize=address
 asan:
 	@$(MAKE) B=$(B)/asan CFLAGS="$(ASANFLAGS)" EXTRA=-Wno-maybe-uninitialized LDFLAGS=-fsanitize=address unit
 UBSANFLAGS = -g -O1 -DMS_TESTING -DMS_NO_JAIL -fsanitize=undefined -fno-sanitize-recover=all
 ubsan:
 	@$(MAKE) B=$(B)/ubsan CFLAGS="$(UBSANFLAGS)" EXTRA=-Wno-maybe-uninitialized LDFLAGS=-fsanitize=undefined unit
+# both at once: what make check runs
+sanitize:
+	@$(MAKE) B=$(B)/sanitize CFLAGS="$(ASANFLAGS),undefined -fno-sanitize-recover=all" \
+		EXTRA="-Wno-maybe-uninitialized -Wno-format-truncation" LDFLAGS=-fsanitize=address,undefined unit
 
 # --- unit tests: one program per tests/unit/t_*.c, linked with the libraries under test ---
 UNIT      := $(wildcard tests/unit/t_*.c)
 UNIT_LIB  := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
-LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka libsystemd)
-$(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/libsupervisor.a $(B)/libcommon.a
+LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka)
+$(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/libsupervisor.a $(B)/libctl.a $(B)/libmetrics.a $(B)/libcommon.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_UNIT)
@@ -101,6 +116,30 @@ check: all
 	@scripts/run-check $(B)
 check-full: all
 	@scripts/run-check $(B) full
+# the pool: its rules as a model (Spin), and every logon sequence through its core
+$(B)/model/%: $(B)/tests/model/%.o $(B)/libsupervisor.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_SUPERVISOR)
+# a worker that misbehaves, for tests/e2e/test_pool_chaos.py
+$(B)/sim/%: $(B)/tests/sim/%.o $(B)/libworker.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_WORKER)
+# the pool with 10,000 pairings: CPU per event, memory
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libsupervisor.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_SUPERVISOR)
+bench-pool: all $(B)/bench/poolcore test-build
+	tests/bench/pool --build $(abspath $(B))
+SOAK_SECONDS ?= 600
+soak: all test-build
+	MS_SOAK=$(SOAK_SECONDS) MS_BUILD=$(abspath $(B)) tests/e2e/run -k chaos
+check-logons: $(B)/model/logons
+	@tests/model/logons.py $(abspath $(B))/model/logons 10 3
+check-model: $(B)/model/logons
+	@scripts/check-model $(abspath $(B))
 style:
 	@scripts/check-layers
 	@scripts/check-style
@@ -115,17 +154,20 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/mailshadow \
 		$(DESTDIR)$(PREFIX)/share/mailshadow $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(B)/mailshadowd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(B)/mailshadowd $(B)/mailshadow-metrics $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(B)/mailshadow $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/mailshadow-worker $(DESTDIR)$(PREFIX)/lib/mailshadow/
 	install -m 644 config/mailshadow.xml config/mailshadow.xsd $(DESTDIR)$(PREFIX)/share/mailshadow/
+	scripts/install-service config "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)"
 	install -m 644 doc/man/mailshadow.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 doc/man/mailshadow.xml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 644 doc/man/mailshadowd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -d $(DESTDIR)$(PREFIX)/share/doc/mailshadow
+	install -m 644 README.md doc/*.md $(DESTDIR)$(PREFIX)/share/doc/mailshadow/
+	install -m 644 doc/man/mailshadowd.8 doc/man/mailshadow-metrics.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean:
 	rm -rf $(B)
 
-.PHONY: all test-build asan ubsan unit unit-build fuzz fuzz-build fuzz-programs \
-	check check-full style e2e bench demo install clean
+.PHONY: all test-build asan ubsan sanitize unit unit-build fuzz fuzz-build fuzz-programs \
+	check check-full check-logons check-model soak style e2e bench bench-pool demo install clean
 .SECONDARY:
 -include $(shell find $(B) -path $(B)/cyrus -prune -o -name '*.d' -type f -print 2>/dev/null)

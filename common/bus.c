@@ -125,6 +125,12 @@ void bus_close(struct bus **bus)
 	*bus = NULL;
 }
 
+void bus_abandon(const struct bus *bus)
+{
+	if (bus != NULL && bus->path != NULL)
+		unlink(bus->path);
+}
+
 int bus_fd(const struct bus *bus)
 {
 	return bus->fd;

@@ -21,6 +21,8 @@ struct bus;
 enum code bus_listen(const char *path, struct bus **bus_r, struct err *err) MS_MUST_USE;
 enum code bus_connect(const char *path, struct span id, struct bus **bus_r, struct err *err) MS_MUST_USE;
 void bus_close(struct bus **bus);
+/* For a process that ends now: take the socket's name away, leave the rest to the kernel. */
+void bus_abandon(const struct bus *bus);
 /* Poll this for POLLIN; it is edge-triggered: after each wake-up, and before each wait, receive
  * until there is nothing. */
 int bus_fd(const struct bus *bus);

@@ -53,6 +53,22 @@ enum conf_logon conf_mailbox_logon(const struct conf_mailbox *m)
 	return is_set(&e->default_password) ? LOGON_DEFAULT : LOGON_MISSING;
 }
 
+uint32_t conf_max_connections(const struct conf_endpoint *e)
+{
+	unsigned type = conf_type_bit(e->type);
+
+	if (e->max_connections > 0)
+		return e->max_connections;
+	/* Exchange's EWSMaxConcurrency is 27: that leaves room for other programs; Google and Microsoft 365
+	 * slow down those who come with more */
+	return type == T_EXCHANGE ? 20 : type == T_EXCHANGE_ONLINE || type == T_GOOGLE ? 10 : 0;
+}
+
+bool conf_never_stops(const struct conf_endpoint *e)
+{
+	return (conf_type_bit(e->type) & (T_EXCHANGE | T_EXCHANGE_ONLINE)) != 0;
+}
+
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; i < conf->n_pairings; i++) {

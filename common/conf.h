@@ -1,6 +1,6 @@
 /* conf.h - the configuration as both programs see it: immutable once loaded.
  *
- * conf_load() reads the XML (libxml2, no DTD, no network), checks every rule and either returns a
+ * conf_load() reads the XML (no DTD, no network), checks every rule and either returns a
  * whole configuration or one error "FILE:LINE: what is wrong; what to do". All strings are
  * UTF-8, NUL-terminated and live as long as the struct conf. Times are milliseconds here; in the
  * file a bare number means minutes, a suffix (ms, s, m, h, d) says otherwise. Relative paths in the
@@ -100,6 +100,7 @@ struct conf {
 	int64_t dispatch_hold_ms;     /* DispatchHold: first hold after restarts in a row, 5 s */
 	int64_t dispatch_hold_max_ms; /* DispatchHoldMax, 300 s */
 	int64_t crash_quarantine_ms;  /* CrashQuarantine, 1 h */
+	int64_t credential_trial_ms;  /* CredentialTrial: between tries of a refused logon, 5 min */
 	int64_t stop_timeout_ms;      /* StopTimeout: draining after SIGTERM, 60 s */
 	int64_t item_retry_ms;        /* ItemRetry: first retry of a quarantined item, 1 h */
 	struct conf_guard guard;      /* what pairings without a <guard> of their own have */
@@ -116,6 +117,10 @@ void conf_free(struct conf **conf);
 /* Only RuntimeDirectory, from a file that need not be valid otherwise: a client must find the
  * running service while somebody edits. Malloc'd (mem_free); NULL if the XML cannot be read. */
 char *conf_peek_runtime_dir(const char *file);
+/* Connections that the endpoint bears at a time: MaxConnections, else its type's; 0 = no limit known. */
+uint32_t conf_max_connections(const struct conf_endpoint *endpoint);
+/* R19: no error of this type's own stops a pairing. */
+bool conf_never_stops(const struct conf_endpoint *endpoint);
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
 
@@ -131,6 +136,11 @@ void conf_pairing_encode(const struct conf *conf, const struct conf_pairing *pai
 			 struct buf *out);
 enum code conf_pairing_decode(const char *json, size_t n, struct conf **conf_r,
 			      struct err *err) MS_MUST_USE;
+
+/* The whole configuration, with where its secrets are, as JSON and back: it is read and checked by a
+ * process of its own (mailshadowd --read-config). */
+void conf_encode(const struct conf *conf, struct buf *out);
+enum code conf_decode(const char *json, size_t n, struct conf **conf_r, struct err *err) MS_MUST_USE;
 
 /* "15m", "30s", "200ms" ...: the shortest exact form of a duration, as conf_print shows it. */
 #define CONF_TIME_TEXT 32

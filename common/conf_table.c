@@ -31,6 +31,7 @@ static const struct conf_setting gateway_rows[] = {
 	{ "DispatchHold", V_TIME, ALWAYS, C(dispatch_hold_ms), 1, DAY, "5s", NULL },
 	{ "DispatchHoldMax", V_TIME, ALWAYS, C(dispatch_hold_max_ms), 1, DAY, "5m", NULL },
 	{ "CrashQuarantine", V_TIME, ALWAYS, C(crash_quarantine_ms), 1, DAY, "1h", NULL },
+	{ "CredentialTrial", V_TIME, ALWAYS, C(credential_trial_ms), 1, DAY, "5m", NULL },
 	{ "StopTimeout", V_TIME, ALWAYS, C(stop_timeout_ms), 100, HOUR, "60s", NULL },
 	{ "ItemRetry", V_TIME, ALWAYS, C(item_retry_ms), 1, 365 * DAY, "1h", NULL },
 };
@@ -239,7 +240,8 @@ static bool trace_valid(const char *text)
 {
 	size_t n = strlen(text);
 
-	return n == 0 || (strspn(text, "abcdefghijklmnopqrstuvwxyz,") == n && text[0] != ',' &&
+	return n == 0 || (strspn(text, "abcdefghijklmnopqrstuvwxyz" "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789._-,") == n && n <= 320 && text[0] != ',' &&
 			  text[n - 1] != ',' && strstr(text, ",,") == NULL);
 }
 
@@ -278,7 +280,7 @@ static enum code read_text(const struct conf_setting *s, const char *text,
 			       text);
 	if (s->value == V_TRACE && !trace_valid(text))
 		return err_set(err, E_CONF,
-			       "%s: '%.60s' is not a comma list of categories (imap,net,sync)",
+			       "%s: '%.60s' is not a comma list of endpoints and types of endpoints, or all",
 			       s->name, text);
 	if (s->value == V_PATH && strlen(text) > 1024)
 		return err_set(err, E_CONF, "%s: the path is longer than 1024 bytes", s->name);

@@ -4,6 +4,7 @@
 #include "fail.h"
 #include "mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #define STMT_MAX 96
+#define WAL_KEPT (256 * 1024)     /* bytes of log that may wait for the next owner */
 
 struct stmt {
 	struct db *db;
@@ -24,6 +26,7 @@ struct db {
 	struct stmt stmts[STMT_MAX];
 	size_t n_stmts;
 	bool open_tx;
+	bool left_open;
 };
 
 static enum code fail(struct db *db, const char *what, struct err *err)
@@ -108,6 +111,75 @@ static enum code create_private(const char *path, struct err *err)
 	return E_OK;
 }
 
+static void discard(struct db **dbp)
+{
+	struct db *db = *dbp;
+
+	for (size_t i = 0; i < db->n_stmts; i++)
+		sqlite3_finalize(db->stmts[i].handle);
+	sqlite3_close_v2(db->handle);
+	mem_free(db->path);
+	mem_free(db);
+	*dbp = NULL;
+}
+
+/* "path-open" is there as long as somebody has it open. */
+static void mark_open(struct db *db)
+{
+	char *mark = mem_printf("%s-open", db->path);
+	int fd = open(mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	db->left_open = fd < 0 && errno == EEXIST;
+	if (fd >= 0)
+		close(fd);
+	mem_free(mark);
+}
+
+static void mark_closed(const struct db *db)
+{
+	char *mark = mem_printf("%s-open", db->path);
+
+	unlink(mark);
+	mem_free(mark);
+}
+
+/* Usually nothing: working in a few pages costs two waits for the disk at every close. */
+static void work_in_log(struct db *db)
+{
+	char *wal = mem_printf("%s-wal", db->path);
+	struct stat st;
+
+	if (stat(wal, &st) == 0 && st.st_size > WAL_KEPT)
+		sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	mem_free(wal);
+}
+
+bool db_was_left_open(const struct db *db)
+{
+	return db->left_open;
+}
+
+enum code db_lazy(struct db *db, bool lazy, struct err *err)
+{
+	assert(!db->open_tx);
+	return db_exec(db, lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", err);
+}
+
+static enum code configure(struct db *db, struct err *err)
+{
+	int keep = 1;
+
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, 2000);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
+	sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024);
+	return db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+		       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
+		       "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096", err);
+}
+
 enum code db_open(const char *path, uint32_t app_id, const char *const *migrations, size_t n,
 		  struct db **db_r, struct err *err)
 {
@@ -125,21 +197,15 @@ enum code db_open(const char *path, uint32_t app_id, const char *const *migratio
 	db->path = mem_strdup(path);
 	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		rc = fail(db, "open", err);
-	if (rc == E_OK) {
-		sqlite3_extended_result_codes(db->handle, 1);
-		sqlite3_busy_timeout(db->handle, 2000);
-		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024);
-		rc = db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
-			     "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
-			     "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096", err);
-	}
+	if (rc == E_OK)
+		rc = configure(db, err);
 	if (rc == E_OK)
 		rc = migrate(db, app_id, migrations, n, err);
 	if (rc != E_OK) {
-		db_close(&db);
+		discard(&db);        /* what is left for the next owner to check stays marked */
 		return rc;
 	}
+	mark_open(db);
 	*db_r = db;
 	return E_OK;
 }
@@ -151,12 +217,9 @@ void db_close(struct db **dbp)
 	if (db == NULL)
 		return;
 	db_rollback(db);
-	for (size_t i = 0; i < db->n_stmts; i++)
-		sqlite3_finalize(db->stmts[i].handle);
-	sqlite3_close_v2(db->handle);
-	mem_free(db->path);
-	mem_free(db);
-	*dbp = NULL;
+	work_in_log(db);
+	mark_closed(db);
+	discard(dbp);
 }
 
 enum code db_check(struct db *db, struct err *err)

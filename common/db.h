@@ -19,8 +19,14 @@ struct stmt;
  * higher version than n is refused with E_STATE. app_id marks the kind of file. */
 enum code db_open(const char *path, uint32_t app_id, const char *const *migrations, size_t n,
 		  struct db **db_r, struct err *err) MS_MUST_USE;
-/* Rolls back what is open, finalizes every statement, checkpoints and closes. */
+/* Rolls back what is open, finalizes every statement, closes. The log (path-wal) stays beside the file
+ * and belongs to it; a large one is worked in first. */
 void db_close(struct db **db);
+/* The last owner did not close it: its process was killed, or the machine failed. */
+bool db_was_left_open(const struct db *db);
+/* While lazy, a commit survives the death of the process, but perhaps not of the machine; it saves a
+ * wait for the disk. Outside a transaction only. */
+enum code db_lazy(struct db *db, bool lazy, struct err *err) MS_MUST_USE;
 /* Full structural check: E_STATE if the file is damaged. About 0.03 s per 100,000 rows. */
 enum code db_check(struct db *db, struct err *err) MS_MUST_USE;
 enum code db_exec(struct db *db, const char *sql, struct err *err) MS_MUST_USE;

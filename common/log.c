@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "span.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -80,33 +81,16 @@ void log_set_base(const char *key, const char *value)
 	}
 }
 
-/* Length of the valid UTF-8 sequence at p (1..4), 0 if it is not valid or a C1 control. */
-static size_t utf8_len(const unsigned char *p, size_t n)
-{
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-
-	if (len == 0 || p[0] >= 0xf5 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) ||
-	    (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] >= 0x90))
-		return 0;
-	return len;
-}
-
 const char *log_escape(const char *p, size_t n, char *out, size_t size)
 {
 	const unsigned char *b = (const unsigned char *)p;
 	size_t at = 0;
 
 	for (size_t i = 0; i < n && at + 5 < size;) {
-		size_t len = utf8_len(b + i, n - i);
+		size_t len = span_utf8(span_bytes(p, n), i, NULL);
+		bool control = b[i] < 0x20 || b[i] == 0x7f || (b[i] == 0xc2 && len == 2 && b[i + 1] < 0xa0);
 
-		if (len == 1 && (b[i] < 0x20 || b[i] == 0x7f))
+		if (control)
 			len = 0;
 		if (len == 0) {
 			at += (size_t)snprintf(out + at, size - at, "\\x%02x", b[i]);
@@ -138,11 +122,11 @@ static void write_line(int fd, const char *line, size_t n)
 	}
 }
 
-static void record(enum log_level level, const char *text)
+static void record_named(const char *level, const char *text)
 {
 	char line[2048], escaped[1536], when[CLOCK_TEXT_MAX];
 	size_t at = (size_t)snprintf(line, sizeof(line), "%s level=%s",
-				     clock_format_ms(clock_wall_ms(), when), level_names[level]);
+				     clock_format_ms(clock_wall_ms(), when), level);
 
 	for (unsigned i = 0; i < BASE_MAX && sink.base[i].key != NULL; i++) {
 		if (sink.base[i].value == NULL || at > 400)
@@ -161,6 +145,22 @@ static void record(enum log_level level, const char *text)
 	write_line(sink.fd, line, at);
 	if (sink.copy_fd >= 0)
 		write_line(sink.copy_fd, line, at);
+}
+
+static void record(enum log_level level, const char *text)
+{
+	record_named(level_names[level], text);
+}
+
+void log_trace(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	record_named("trace", text);
 }
 
 static bool over_rate(enum log_level level)

@@ -27,6 +27,8 @@ void log_error(const char *fmt, ...) MS_PRINTF(1, 2);
 void log_warning(const char *fmt, ...) MS_PRINTF(1, 2);
 void log_info(const char *fmt, ...) MS_PRINTF(1, 2);
 void log_debug(const char *fmt, ...) MS_PRINTF(1, 2);
+/* A record of level=trace, whatever the level and the rate (trace.h). */
+void log_trace(const char *fmt, ...) MS_PRINTF(1, 2);
 /* Escape n bytes for a log line into out (NUL-terminated, truncated to size); returns out. */
 const char *log_escape(const char *p, size_t n, char *out, size_t size);
 

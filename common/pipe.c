@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define HEAD 5
@@ -27,7 +28,7 @@ static enum code parse_head(const char *p, size_t *n_r, enum pipe_type *type_r, 
 
 	for (unsigned i = 0; i < 4; i++)
 		n = n << 8 | (uint8_t)p[i];
-	if (n > PIPE_MAX || p[4] < PIPE_BATCH || p[4] > PIPE_REFUSED)
+	if (n > PIPE_MAX || p[4] < PIPE_BATCH || p[4] > PIPE_LOG)
 		return err_set(err, E_PROTOCOL, "a foreign frame between supervisor and worker");
 	*n_r = n;
 	*type_r = (enum pipe_type)p[4];
@@ -64,6 +65,41 @@ enum code pipe_write(int fd, enum pipe_type type, struct span payload, struct er
 	return rc;
 }
 
+union control {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static int passed = -1;
+
+int pipe_passed_fd(void)
+{
+	int fd = passed;
+
+	passed = -1;
+	return fd;
+}
+
+/* As read(2); a descriptor that comes along is kept, the last one of several. */
+static ssize_t receive(int fd, char *p, size_t n)
+{
+	union control control = { .room = { 0 } };
+	struct iovec io = { p, n };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room,
+			      .msg_controllen = sizeof(control.room) };
+	ssize_t got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (got < 0 && errno == ENOTSOCK)        /* a file, in tests */
+		return read(fd, p, n);
+	if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+		if (passed >= 0)
+			close(passed);
+		memcpy(&passed, CMSG_DATA(head), sizeof(int));
+	}
+	return got;
+}
+
 static enum code read_some(int fd, char *p, size_t n, int64_t deadline_ms, struct err *err)
 {
 	while (n > 0) {
@@ -74,7 +110,7 @@ static enum code read_some(int fd, char *p, size_t n, int64_t deadline_ms, struc
 			return err_set(err, E_TIMEOUT, "the supervisor does not answer");
 		if (poll(&pfd, 1, left > 60000 ? 60000 : (int)left) <= 0)
 			continue;
-		ssize_t got = read(fd, p, n);
+		ssize_t got = receive(fd, p, n);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -104,6 +140,42 @@ enum code pipe_read(int fd, struct buf *in, int64_t deadline_ms, enum pipe_type 
 		buf_grew(in, n);
 	return rc;
 }
+
+/* --- the log's descriptor --- */
+
+static bool send_with(int fd, int passed_fd, char *p, size_t n)
+{
+	union control control = { .room = { 0 } };
+	struct iovec io = { p, n };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room,
+			      .msg_controllen = sizeof(control.room) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &passed_fd, sizeof(int));
+	return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
+}
+
+enum code pipe_send_log(int fd, int log_fd, uint8_t level, const char *trace, struct err *err)
+{
+	struct buf frame, payload;
+
+	buf_init(&frame, 2048);
+	buf_init(&payload, 1024);
+	buf_add_char(&payload, (char)level);
+	buf_add_str(&payload, trace);
+	pipe_frame(&frame, PIPE_LOG, buf_span(&payload));
+	bool sent = send_with(fd, log_fd, frame.p, frame.n);
+	int why = errno;
+	buf_free(&frame);
+	buf_free(&payload);
+	errno = why;
+	return sent ? E_OK : err_errno(err, E_IO, "handing a worker its log");
+}
+
+/* --- needs --- */
 
 void pipe_need_encode(const struct pipe_need *need, struct buf *out)
 {

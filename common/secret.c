@@ -1,4 +1,4 @@
-/* secret.c - secrets in locked, undumpable, zeroed memory; digests; random bytes. */
+/* secret.c - secrets in locked, undumpable, zeroed memory; random bytes; hex. */
 #include "secret.h"
 
 #include "mem.h"
@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -154,46 +153,6 @@ enum code secret_read_file(const char *path, struct secret **secret_r, struct er
 	return rc;
 }
 
-struct digest {
-	EVP_MD_CTX *ctx;
-};
-
-struct digest *digest_new(void)
-{
-	struct digest *d = mem_alloc(sizeof(*d));
-
-	d->ctx = EVP_MD_CTX_new();
-	if (d->ctx == NULL || EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) != 1)
-		_exit(MEM_EXIT);
-	return d;
-}
-
-void digest_add(struct digest *d, const void *p, size_t n)
-{
-	if (n > 0 && EVP_DigestUpdate(d->ctx, p, n) != 1)
-		_exit(MEM_EXIT);
-}
-
-void digest_end(struct digest **dp, uint8_t out[DIGEST_SIZE])
-{
-	struct digest *d = *dp;
-	unsigned n = DIGEST_SIZE;
-
-	if (EVP_DigestFinal_ex(d->ctx, out, &n) != 1)
-		_exit(MEM_EXIT);
-	EVP_MD_CTX_free(d->ctx);
-	mem_free(d);
-	*dp = NULL;
-}
-
-void digest_of(const void *p, size_t n, uint8_t out[DIGEST_SIZE])
-{
-	unsigned len = DIGEST_SIZE;
-
-	if (EVP_Digest(p, n, out, &len, EVP_sha256(), NULL) != 1)
-		_exit(MEM_EXIT);
-}
-
 void random_bytes(void *p, size_t n)
 {
 	char *at = p;
@@ -220,9 +179,4 @@ void hex_encode(const void *p, size_t n, char *out)
 		out[2 * i + 1] = digits[b[i] & 15];
 	}
 	out[2 * n] = '\0';
-}
-
-size_t base64_encode(const void *p, size_t n, char *out)
-{
-	return (size_t)EVP_EncodeBlock((unsigned char *)out, p, (int)n);
 }

@@ -1,5 +1,5 @@
 /* secret.h - a string that nobody prints, that zeroes itself, and that stays out of core files.
- * Also the door to OpenSSL's digests and random bytes (digest_*), because both live with secrets.
+ * Also random bytes, and the door to OpenSSL's digests (digest.c), because all three live with secrets.
  */
 #ifndef MS_SECRET_H
 #define MS_SECRET_H

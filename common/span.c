@@ -135,3 +135,55 @@ uint64_t span_hash(struct span a)
 		h = (h ^ (uint8_t)a.p[i]) * 0x100000001b3u;
 	return h ^ (h >> 29);
 }
+
+size_t span_utf8(struct span a, size_t at, uint32_t *cp_r)
+{
+	const unsigned char *p = (const unsigned char *)a.p + at;
+	size_t len;
+
+	if (at >= a.n)
+		return 0;
+	len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
+	      p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	if (len == 0 || len > a.n - at)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] >= 0x90))
+		return 0;
+	if (cp_r != NULL) {
+		*cp_r = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+		for (size_t i = 1; i < len; i++)
+			*cp_r = *cp_r << 6 | (p[i] & 0x3f);
+	}
+	return len;
+}
+
+bool span_is_utf8(struct span a)
+{
+	size_t n;
+
+	for (size_t at = 0; at < a.n; at += n) {
+		n = span_utf8(a, at, NULL);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+char *utf8_put(char *to, uint32_t cp)
+{
+	if (cp < 0x80) {
+		*to++ = (char)cp;
+		return to;
+	}
+	unsigned tail = cp < 0x800 ? 1 : cp < 0x10000 ? 2 : 3;
+
+	*to++ = (char)((0xff00u >> (tail + 1) & 0xff) | cp >> (6 * tail));
+	while (tail-- > 0)
+		*to++ = (char)(0x80 | (cp >> (6 * tail) & 0x3f));
+	return to;
+}

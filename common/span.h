@@ -31,6 +31,12 @@ struct span span_trim(struct span a);                /* blanks, tabs, CR, LF at 
 bool span_next(struct span *rest, char sep, struct span *part_r);
 /* Whole span as a decimal number within [0, max]; false otherwise. */
 bool span_u64(struct span a, uint64_t max, uint64_t *value_r);
+/* Length of the UTF-8 character that begins at `at`; 0 if there is none (an overlong form, a surrogate, a
+ * cut one ...; RFC 3629). Its code point to *cp_r, which may be NULL. */
+size_t span_utf8(struct span a, size_t at, uint32_t *cp_r);
+bool span_is_utf8(struct span a);
+/* Write a code point as UTF-8, one to four bytes; returns what is behind them. */
+char *utf8_put(char *to, uint32_t cp);
 /* 64-bit hash for tables in memory (FNV-1a, not for hostile keys in persistent form). */
 uint64_t span_hash(struct span a);
 

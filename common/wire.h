@@ -17,7 +17,13 @@
 #define WIRE_PART_MAX 32768     /* largest text of one PART */
 #define WIRE_HEADER 28
 
-enum wire_kind { WIRE_SYNC, WIRE_PLAN, WIRE_VERIFY, WIRE_KINDS };
+/* Kinds of tasks. Those from WIRE_QUARANTINE on ask or change the pairing's state, and no server. */
+enum wire_kind {
+	WIRE_SYNC, WIRE_PLAN, WIRE_VERIFY,
+	WIRE_QUARANTINE, WIRE_RELEASE, WIRE_JOURNAL, WIRE_EXPLAIN,
+	WIRE_KINDS
+};
+enum wire_option { WIRE_OPT_RETRY = 1, WIRE_OPT_DISCARD = 2 };
 const char *wire_kind_name(enum wire_kind kind);
 
 enum wire_type {

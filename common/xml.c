@@ -1,21 +1,22 @@
-/* xml.c - documents into small trees, by libxml2's SAX interface.
+/* xml.c - documents into small trees, by Expat's callbacks.
  *
- * Why our own `rc` and not libxml2's wellFormed: after xmlStopParser() wellFormed is still 1 in
- * 2.9.14. Why no tree of libxml2's: it would build (and expand) before anybody can refuse.
+ * Expat and not libxml2: it brings no other library into a process that starts for every pass
+ * (libxml2 brings ICU), and does all that is needed here. No entity can be declared, since a DOCTYPE
+ * stops the parser before its first declaration; Expat fetches nothing by itself.
  */
 #include "xml.h"
 
 #include "buf.h"
 
-#include <libxml/parser.h>
-#include <libxml/parserInternals.h>
-#include <libxml/xmlerror.h>
+#include <expat.h>
 
-#define XSI "http://www.w3.org/2001/XMLSchema-instance"
+#define NS_MARK ' '               /* Expat: "URI local"; cannot be part of a name */
+#define XSI "http://www.w3.org/2001/XMLSchema-instance "
 #define NODE_COST 512             /* arena bytes that a new element must find left */
+#define NAME_MAX_BYTES 256
 
 struct xml_parser {
-	xmlParserCtxt *ctxt;
+	XML_Parser expat;
 	struct arena *arena;
 	const char *name;
 	const struct xml_limits *limits;
@@ -23,102 +24,82 @@ struct xml_parser {
 	struct xml_node **last[64];   /* per depth: where the next child is hung */
 	struct buf text[64];          /* per depth: the element's own text */
 	unsigned depth;
-	enum code rc;                 /* sticky; the only sign that counts */
+	enum code rc;                 /* sticky: after it callbacks do nothing */
 	struct err *err;
 };
 
-static xmlParserInput *no_entity(const char *url, const char *id, xmlParserCtxt *ctxt)
+static int line_now(const struct xml_parser *x)
 {
-	(void)url;
-	(void)id;
-	(void)ctxt;
-	return NULL;
+	return (int)XML_GetCurrentLineNumber(x->expat);
 }
 
 static void fail(struct xml_parser *x, const char *what)
 {
 	if (x->rc != E_OK)
 		return;
-	x->rc = err_set(x->err, x->limits->code, "%s:%d: %s", x->name,
-			xmlSAX2GetLineNumber(x->ctxt), what);
-	xmlStopParser(x->ctxt);
+	x->rc = err_set(x->err, x->limits->code, "%s:%d: %s", x->name, line_now(x), what);
+	XML_StopParser(x->expat, XML_FALSE);
 }
 
-static void on_doctype(void *ctx, const xmlChar *name, const xmlChar *id, const xmlChar *url)
+static void on_doctype(void *ctx, const XML_Char *name, const XML_Char *system, const XML_Char *public, int internal)
 {
 	(void)name;
-	(void)id;
-	(void)url;
+	(void)system;
+	(void)public;
+	(void)internal;
 	fail(ctx, "a DOCTYPE is not accepted; remove it");
 }
 
-static struct span span_xml(const xmlChar *from, const xmlChar *to)
+/* `raw`: name, value, name, value, NULL. */
+static void take_attrs(struct xml_parser *x, struct xml_node *node, size_t n, const XML_Char **raw)
 {
-	return (struct span){ (const char *)from, (size_t)(to - from) };
-}
+	struct xml_attr *attrs = arena_calloc(x->arena, n, sizeof(*attrs));
 
-/* libxml2 leaves every '&' of an attribute as "&#38;" when it does not replace entities. */
-static const char *attr_value(struct arena *arena, struct span raw)
-{
-	char *out = arena_str(arena, raw);
-	size_t n = 0;
+	for (size_t i = 0; i < n && x->rc == E_OK; i++, raw += 2) {
+		struct span value = span_of(raw[1]);
 
-	for (size_t i = 0; i < raw.n; i++) {
-		out[n++] = raw.p[i];
-		if (raw.n - i >= 5 && memcmp(raw.p + i, "&#38;", 5) == 0)
-			i += 4;
-	}
-	out[n] = '\0';
-	return out;
-}
-
-/* `raw` holds five pointers per attribute: name, prefix, URI, value, end of the value. */
-static void take_attrs(struct xml_parser *x, struct xml_node *node, int n, const xmlChar **raw)
-{
-	struct xml_attr *attrs = arena_calloc(x->arena, (size_t)n, sizeof(*attrs));
-
-	for (int i = 0; i < n && x->rc == E_OK; i++, raw += 5) {
-		struct span value = span_xml(raw[3], raw[4]);
-
-		if (raw[2] != NULL && strcmp((const char *)raw[2], XSI) == 0)
+		if (strncmp(raw[0], XSI, strlen(XSI)) == 0)
 			continue;
-		if (raw[2] != NULL)
+		if (strchr(raw[0], NS_MARK) != NULL)
 			return fail(x, "attributes in a namespace are not accepted");
 		if (value.n > x->limits->text_bytes)
 			return fail(x, "an attribute is too long");
 		if (arena_left(x->arena) < value.n + NODE_COST)
 			return fail(x, "the document is too large");
-		attrs[node->n_attrs].name = arena_str(x->arena, span_of((const char *)raw[0]));
-		attrs[node->n_attrs].value = attr_value(x->arena, value);
-		node->n_attrs++;
+		attrs[node->n_attrs].name = arena_str(x->arena, span_of(raw[0]));
+		attrs[node->n_attrs++].value = arena_str(x->arena, value);
 	}
 	node->attrs = attrs;
 }
 
-static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-		     int n_ns, const xmlChar **ns, int n_attrs, int n_defaulted,
-		     const xmlChar **attrs)
+static size_t count_attrs(const XML_Char **raw)
+{
+	size_t n = 0;
+
+	while (raw[n * 2] != NULL)
+		n++;
+	return n;
+}
+
+static void on_start(void *ctx, const XML_Char *name, const XML_Char **attrs)
 {
 	struct xml_parser *x = ctx;
+	size_t n_attrs = count_attrs(attrs);
 
-	(void)prefix;
-	(void)n_ns;
-	(void)ns;
-	(void)n_defaulted;
 	if (x->rc != E_OK)
 		return;
-	if (uri != NULL || xmlStrchr(name, ':') != NULL)
+	if (strchr(name, NS_MARK) != NULL)
 		return fail(x, "elements in a namespace are not accepted");
 	if (x->depth >= x->limits->depth)
 		return fail(x, "elements are nested too deeply");
-	if (arena_left(x->arena) < NODE_COST + (size_t)n_attrs * sizeof(struct xml_attr))
+	if (arena_left(x->arena) < NODE_COST + n_attrs * sizeof(struct xml_attr))
 		return fail(x, "the document has too many elements");
-	if (xmlStrlen(name) > 256)
+	if (strlen(name) > NAME_MAX_BYTES)
 		return fail(x, "an element's name is too long");
 
 	struct xml_node *node = arena_alloc(x->arena, sizeof(*node));
-	node->name = arena_str(x->arena, span_of((const char *)name));
-	node->line = xmlSAX2GetLineNumber(x->ctxt);
+	node->name = arena_str(x->arena, span_of(name));
+	node->line = line_now(x);
 	node->text = "";
 	node->parent = x->open;
 	take_attrs(x, node, n_attrs, attrs);
@@ -129,13 +110,11 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
 	buf_clear(&x->text[x->depth]);
 }
 
-static void on_end(void *ctx, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+static void on_end(void *ctx, const XML_Char *name)
 {
 	struct xml_parser *x = ctx;
 
 	(void)name;
-	(void)prefix;
-	(void)uri;
 	if (x->rc != E_OK)
 		return;
 	assert(x->open != NULL && x->depth > 0);
@@ -149,7 +128,7 @@ static void on_end(void *ctx, const xmlChar *name, const xmlChar *prefix, const 
 	x->depth--;
 }
 
-static void on_text(void *ctx, const xmlChar *p, int n)
+static void on_text(void *ctx, const XML_Char *p, int n)
 {
 	struct xml_parser *x = ctx;
 
@@ -157,47 +136,21 @@ static void on_text(void *ctx, const xmlChar *p, int n)
 		buf_add(&x->text[x->depth], p, (size_t)n);
 }
 
-static void on_error(void *ctx, xmlError *error)
-{
-	struct xml_parser *x = ctx;
-
-	if (x->rc != E_OK || error->level < XML_ERR_ERROR)
-		return;
-	struct span text = span_trim(span_of(error->message));
-	x->rc = err_set(x->err, x->limits->code, "%s:%d: not well-formed XML: %.*s", x->name,
-			error->line, text.n > 200 ? 200 : (int)text.n,
-			text.n > 0 ? text.p : "unknown error");
-	xmlStopParser(x->ctxt);
-}
-
 static void run(struct xml_parser *x, struct span data)
 {
-	xmlSAXHandler sax = {
-		.initialized = XML_SAX2_MAGIC,
-		.internalSubset = on_doctype,
-		.externalSubset = on_doctype,
-		.startElementNs = on_start,
-		.endElementNs = on_end,
-		.characters = on_text,
-		.ignorableWhitespace = on_text,
-		.cdataBlock = on_text,
-		.serror = on_error,
-	};
-
-	xmlSetExternalEntityLoader(no_entity);
-	x->ctxt = xmlCreatePushParserCtxt(&sax, x, NULL, 0, NULL);
-	if (x->ctxt == NULL) {
-		x->rc = err_set(x->err, E_INTERNAL, "libxml2 gave no parser");
+	x->expat = XML_ParserCreateNS(NULL, NS_MARK);
+	if (x->expat == NULL) {
+		x->rc = err_set(x->err, E_INTERNAL, "no memory for an XML parser");
 		return;
 	}
-	xmlCtxtUseOptions(x->ctxt, XML_PARSE_NONET);
-	xmlParseChunk(x->ctxt, data.p, (int)data.n, 1);
-	if (x->rc == E_OK && (!x->ctxt->wellFormed || x->root == NULL || x->open != NULL))
-		fail(x, "not well-formed XML");
-	if (x->ctxt->myDoc != NULL)
-		xmlFreeDoc(x->ctxt->myDoc);
-	x->ctxt->myDoc = NULL;
-	xmlFreeParserCtxt(x->ctxt);
+	XML_SetUserData(x->expat, x);
+	XML_SetStartDoctypeDeclHandler(x->expat, on_doctype);
+	XML_SetElementHandler(x->expat, on_start, on_end);
+	XML_SetCharacterDataHandler(x->expat, on_text);
+	if (XML_Parse(x->expat, data.p, (int)data.n, 1) != XML_STATUS_OK && x->rc == E_OK)
+		x->rc = err_set(x->err, x->limits->code, "%s:%d: not well-formed XML: %s", x->name, line_now(x),
+				XML_ErrorString(XML_GetErrorCode(x->expat)));
+	XML_ParserFree(x->expat);
 }
 
 enum code xml_parse_tree(struct arena *arena, const char *name, struct span data,

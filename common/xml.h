@@ -1,4 +1,4 @@
-/* xml.h - the only door to libxml2.
+/* xml.h - the only door to Expat.
  *
  * A document is refused as a whole if it has a DOCTYPE (so there are no entities but the five
  * predefined ones, and nothing external to load), if it is nested too deeply, if an element's text
@@ -17,7 +17,7 @@ struct xml_attr {
 
 struct xml_node {
 	const char *name;             /* local name; elements in a namespace are refused */
-	int line;                     /* where its start tag ends */
+	int line;                     /* where its start tag begins */
 	const char *text;             /* its own text, blanks at both ends dropped; never NULL */
 	const struct xml_attr *attrs; /* without xmlns and those of XMLSchema-instance */
 	size_t n_attrs;

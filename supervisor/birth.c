@@ -44,10 +44,9 @@ static enum code add_batch(struct super *super, uint32_t slot, struct buf *out, 
 
 	super_path(dir, sizeof(dir), conf->runtime_dir, "bus");
 	super_path(path, sizeof(path), dir, "socket");
-	return add_json(out, PIPE_BATCH, json_pack("{s:s, s:s, s:i, s:i, s:s}", "bus", path,
+	return add_json(out, PIPE_BATCH, json_pack("{s:s, s:s, s:i, s:i}", "bus", path,
 			"id", buf_str(&super->workers[slot].id), "slot", (int)slot,
-			"incarnation", (int)super->pool.slots[slot].incarnation,
-			"level", log_level_name(conf->log_level)), err);
+			"incarnation", (int)super->pool.slots[slot].incarnation), err);
 }
 
 /* The one mailbox's directory below Path, never Path itself: the others lie there. */
@@ -93,6 +92,38 @@ static enum code add_pairing(struct super *super, uint32_t unit, struct buf *out
 	       err_set(err, E_CONF, "pairing %s: a path is not valid UTF-8", pairing->name);
 }
 
+void birth_early(struct super *super)
+{
+	struct err err = ERR_INIT;
+
+	if (super->early.pid != 0)
+		return;
+	/* what is wrong here will be wrong again, and told, when a worker is needed */
+	if (super->program[0] != '\0' || proc_find_worker(super->program, sizeof(super->program), &err) == E_OK)
+		(void)!proc_spawn(super->program, &super->early, &err);
+}
+
+/* The early one, else a new one; with its log. */
+static enum code take_process(struct super *super, uint32_t slot, struct err *err)
+{
+	struct proc *proc = &super->workers[slot].proc;
+	int log_fd = logs_worker_fd(super, slot), status;
+	enum code rc = E_OK;
+
+	if (log_fd < 0)
+		return err_errno(err, E_IO, "the log of worker %u", slot + 1);
+	if (!proc_reap(&super->early, &status))      /* one that somebody killed is of no use */
+		*proc = super->early;
+	super->early = (struct proc){ .pid = 0 };
+	if (proc->pid == 0)
+		rc = proc_spawn(super->program, proc, err);
+	/* one that died meanwhile does not take its log; its reaping tells */
+	if (rc == E_OK && logs_hand(super, slot, log_fd, err) != E_OK)
+		err_clear(err);
+	close(log_fd);
+	return rc;
+}
+
 enum code birth_spawn(struct super *super, uint32_t slot, struct err *err)
 {
 	const struct pool_slot *s = &super->pool.slots[slot];
@@ -108,13 +139,10 @@ enum code birth_spawn(struct super *super, uint32_t slot, struct err *err)
 	if (rc != E_OK)
 		return rc;
 	pipe_frame(&w->out, PIPE_GO, SPAN_NONE);
-	int log_fd = logs_worker_fd(super, slot);
-	if (log_fd < 0)
-		return err_errno(err, E_IO, "the log of worker %u", slot + 1);
-	rc = proc_spawn(super->program, log_fd, &w->proc, err);
-	close(log_fd);
+	rc = take_process(super, slot, err);
 	if (rc != E_OK)
 		return rc;
+	w->tell_log = false;
 	w->version = super->version;
 	version_ref(w->version);
 	needs_flush(super, slot);

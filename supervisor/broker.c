@@ -43,6 +43,17 @@ static bool known_classes(const struct wire_RESULT *r)
 	       r->class_contacts < RCLASS_COUNT && r->class_tasks < RCLASS_COUNT;
 }
 
+/* R19: whatever an Exchange side says, its task stays in the pool; only Google's three stop it. */
+static enum rclass never_dropped(const struct super *super, uint32_t unit, const struct wire_RESULT *r,
+				 enum rclass rclass)
+{
+	const struct conf_pairing *p = unit_conf(super, unit);
+
+	if (rclass != RC_STOPPED || p == NULL || r->side >= SIDES || !conf_never_stops(p->mailbox[r->side].endpoint))
+		return rclass;
+	return r->code == code_number(E_INVALID_CREDENTIALS) ? RC_LOGON_FAILED : RC_FAILED;
+}
+
 static void on_result(struct super *super, const struct wire_msg *msg, struct pool_event *ev)
 {
 	const struct wire_RESULT *r = &msg->u.RESULT;
@@ -60,10 +71,14 @@ static void on_result(struct super *super, const struct wire_msg *msg, struct po
 			(enum rclass)r->class_mail, (enum rclass)r->class_events,
 			(enum rclass)r->class_contacts, (enum rclass)r->class_tasks,
 		};
-		ev->rclass = due_fold(by_kind);
+		ev->rclass = never_dropped(super, ev->pairing, r, due_fold(by_kind));
 	}
-	ev->both_logged_on = r->logged_on == 3;
+	ev->logged_on = r->logged_on;
+	ev->refused = r->refused;
+	ev->side = r->side;
 	ev->wait_ms = r->wait_ms;
+	ev->rss_kib = r->peak_kib;
+	w->peak_kib = r->peak_kib;
 	w->has_result = true;
 	w->result = *r;
 	w->result.text = w->result.pairing = SPAN_NONE;
@@ -74,6 +89,9 @@ static void on_heartbeat(struct super *super, const struct wire_msg *msg, struct
 {
 	ev->kind = POOL_HB;
 	ev->progress = msg->u.HB.progress;
+	ev->rss_kib = msg->u.HB.rss_kib;
+	if (is_current(super, msg))
+		super->workers[msg->slot].peak_kib = msg->u.HB.rss_kib;
 	if (is_current(super, msg) && super->pool.slots[msg->slot].job == POOL_NONE) {
 		struct unit *unit = &super->units[super->pool.slots[msg->slot].task];
 
@@ -90,14 +108,20 @@ static void on_part(struct super *super, const struct wire_msg *msg)
 		buf_add_span(&ask->parts, msg->u.PART.text);
 }
 
-static void on_logon(struct super *super, const struct wire_msg *msg)
+/* A good logon is news for those who wait for it; a refusal counts with the RESULT. */
+static void on_logon(struct super *super, const struct wire_msg *msg, struct pool_event *ev)
 {
 	enum code code;
 
-	if (is_current(super, msg) && code_from_number(msg->u.LOGON.code, &code) && msg->u.LOGON.side < SIDES)
-		log_debug("pairing %s: %s side: logon: %s",
-			  super->units[super->pool.slots[msg->slot].task].record.name,
-			  side_name((enum side)msg->u.LOGON.side), code_name(code));
+	ev->kind = POOL_LOGGED_ON;
+	if (!is_current(super, msg) || !code_from_number(msg->u.LOGON.code, &code) || msg->u.LOGON.side >= SIDES)
+		return;
+	if (code == E_OK)
+		ev->logged_on = (uint8_t)(1u << msg->u.LOGON.side);
+	stats_logon(&super->stats, code);
+	log_debug("pairing %s: %s side: logon: %s",
+		  super->units[super->pool.slots[msg->slot].task].record.name,
+		  side_name((enum side)msg->u.LOGON.side), code_name(code));
 }
 
 static void handle(struct super *super, const struct wire_msg *msg)
@@ -125,13 +149,14 @@ static void handle(struct super *super, const struct wire_msg *msg)
 		on_part(super, msg);
 		return;
 	case WIRE_LOGON:
-		on_logon(super, msg);
-		return;
+		on_logon(super, msg, &ev);
+		break;
 	case WIRE_BYE:
 	case WIRE_TASK:
 	case WIRE_CANCEL:
 	case WIRE_DRAIN:
 	case WIRE_PAUSE:
+	case WIRE_YIELD:
 		return;                  /* BYE is a courtesy; the others do not come from workers */
 	}
 	dispatch_step(super, &ev);

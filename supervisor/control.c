@@ -36,30 +36,13 @@ struct control {
 
 /* --- answer lines --- */
 
-static size_t utf8_step(const unsigned char *p, size_t n)
-{
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-		     p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-
-	if (len == 0 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
-		return 0;
-	return len;
-}
-
 static void add_json_string(struct buf *out, struct span text)
 {
 	const unsigned char *p = (const unsigned char *)text.p;
 
 	buf_add_char(out, '"');
 	for (size_t i = 0; i < text.n;) {
-		size_t len = utf8_step(p + i, text.n - i);
+		size_t len = span_utf8(text, i, NULL);
 
 		if (len == 0) {
 			buf_add_str(out, "\xef\xbf\xbd");

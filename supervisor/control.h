@@ -1,20 +1,26 @@
 /* control.h - the control socket: RuntimeDirectory/control/socket, 0660 in its own 0750 directory.
  *
  * The protocol is one JSON object a line. The asker sends
- *     {"cmd": "status" | "sync" | "plan" | "verify" | "reload", "args": {...}}
+ *     {"cmd": NAME, "args": {...}}
  * and gets any number of
  *     {"part": "a piece of the answer's text"}
- * whose strings, put together in their order, are the answer (a JSON document for status, plan and
- * verify, empty otherwise), then exactly one
+ * whose strings, put together in their order, are the answer (a line for people from sync, stop, start,
+ * resume and reload, else a JSON document), then exactly one
  *     {"done": true, "exit": N}        or        {"done": true, "exit": N, "error": "a sentence"}
  * A line from the asker is at most 64 KiB, one to the asker at most 256 KiB. Several requests may
  * follow each other on one connection; answers come in the order of the requests.
  *
  *   cmd     args                                  exit
  *   status  {}                                    0
+ *   metrics {}                                    0; counters and gauges, for mailshadow-metrics(8)
  *   sync    {"pairing": NAME} or {} for all       0; 3 no such pairing; 1 a person must act first
+ *   stop, start, resume {"pairing": NAME}         0; 1 makes no sense now; 3
  *   plan    {"pairing": NAME, "subjects": bool}   0; 1 failed; 3
  *   verify  {"pairing": NAME, "subjects": bool}   0 equal, 1 differs, 2 could not; 3
+ *   quarantine {"pairing": NAME, "retry": bool}   0; 1 failed; 3
+ *   release {"pairing": NAME, "discard": bool}    0; 1 nothing is held, or failed; 3
+ *   journal {"pairing": NAME, "limit": N}         0; 1 failed; 3
+ *   explain {"pairing": NAME, "item": ITEM}       0 known, 1 not known, or failed; 3
  *   reload  {}                                    0; 2 not valid, the old one stays
  * The same requests are what `mailshadowd --request JSON` takes; it prints the same lines.
  */

@@ -46,6 +46,11 @@ static void explain(struct super *super, const struct pool_action *a, enum code 
 		*code = E_INTERNAL;
 		snprintf(text, size, "no worker came to life; look at the worker's log");
 		return;
+	case POOL_BY_REFUSALS:
+		*code = E_LOGON_FAILED;
+		snprintf(text, size, "the logon was refused %d times in a row and is left alone for now",
+			 POOL_REFUSALS);
+		return;
 	case POOL_BY_REMOVAL:
 		*code = E_NOT_FOUND;
 		snprintf(text, size, "the pairing was removed from the configuration");
@@ -93,6 +98,31 @@ static void note_end(struct super *super, const struct pool_action *a, struct un
 			     clock_mono_ms());
 }
 
+/* Crashes and quarantine outlive a restart of the service: one pairing must not kill it for ever. */
+static void note_crashes(struct super *super, uint32_t pairing, int64_t wall, int64_t now)
+{
+	const struct pool_pairing *p = &super->pool.pairings[pairing];
+	struct record *r = &super->units[pairing].record;
+
+	r->crashes = p->crashes.n;
+	r->crash_level = p->crashes.level;
+	r->quarantine_ms = p->quarantined_until > now ? wall + (p->quarantined_until - now) : 0;
+}
+
+/* These records and those of grants, births and deaths are enough to check the pool's rules on a real
+ * run: tests/e2e/pooltrace.py does it. */
+static void trace_ended(const struct super *super, const struct pool_action *a, const struct worker *w)
+{
+	unsigned logged_on = a->cause == POOL_BY_RESULT && w != NULL && w->has_result ? w->result.logged_on : 0;
+
+	if (a->slot == POOL_NONE)
+		return;
+	log_debug("pool: ended slot=%u pairing=%s generation=%llu kind=%u class=%s cause=%d logged_on=%u due_ms=%lld",
+		  a->slot, super->units[a->pairing].record.name, (unsigned long long)a->generation, a->job_kind,
+		  rclass_name(a->rclass), (int)a->cause, logged_on,
+		  a->wait_ms == DUE_NEVER ? -1LL : (long long)a->wait_ms);
+}
+
 static void on_ended(struct super *super, const struct pool_action *a)
 {
 	struct unit *unit = &super->units[a->pairing];
@@ -101,12 +131,16 @@ static void on_ended(struct super *super, const struct pool_action *a)
 	int64_t wall = clock_wall_ms(), now = clock_mono_ms();
 	int64_t due = super->pool.pairings[a->pairing].place.due;
 
+	trace_ended(super, a, w);
 	r->slot = -1;
-	unit->dirty = true;
+	note_crashes(super, a->pairing, wall, now);
+	unit_touch(super, a->pairing);
 	unit->live_done = unit->live_todo = 0;
 	if (a->job_id != 0)
 		return;
 	r->due_ms = due == DUE_NEVER ? wall : wall + (due - now);
+	stats_ended(&super->stats, a->rclass, a->cause == POOL_BY_RESULT && w != NULL && w->has_result ?
+		    &w->result : NULL, now - unit->granted_ms);
 	if (a->cause == POOL_BY_RESULT && a->rclass != RC_RETURNED)
 		note_counts(r, w);
 	if (a->rclass != RC_RETURNED && a->rclass != RC_YIELDED)
@@ -120,37 +154,47 @@ static void on_grant(struct super *super, const struct pool_action *a)
 
 	r->generation = a->generation;
 	r->slot = (int32_t)a->slot;
-	r->incarnation = super->pool.slots[a->slot].incarnation;
+	r->incarnation = a->incarnation;
 	r->leased_ms = clock_wall_ms();
-	if (a->job_id == 0)
+	log_debug("pool: grant slot=%u incarnation=%u pairing=%s generation=%llu kind=%u", a->slot, r->incarnation,
+		  r->name, (unsigned long long)a->generation, a->job_kind);
+	unit->granted_ms = clock_mono_ms();
+	if (a->job_id == 0) {
 		r->started_ms = r->leased_ms;
-	unit->dirty = true;
+		stats_observe(&super->stats.lateness,
+			      unit->granted_ms - super->pool.pairings[a->pairing].place.due);
+	}
+	unit_touch(super, a->pairing);
 }
 
-static enum code commit(struct super *super, struct err *err)
+void unit_touch(struct super *super, uint32_t unit)
 {
-	enum code rc = E_OK;
-	bool begun = false;
+	if (super->units[unit].dirty)
+		return;
+	super->units[unit].dirty = true;
+	if ((super->n_dirty & (super->n_dirty - 1)) == 0)
+		super->dirty = mem_realloc(super->dirty, super->n_dirty == 0 ? 1 : (size_t)super->n_dirty * 2,
+					   sizeof(*super->dirty));
+	super->dirty[super->n_dirty++] = unit;
+}
 
-	for (uint32_t i = 0; rc == E_OK && i < super->n_units; i++) {
-		if (!super->units[i].dirty)
-			continue;
-		if (!begun)
-			rc = lease_begin(super->leases, err);
-		begun = true;
-		if (rc == E_OK)
-			rc = lease_put(super->leases, &super->units[i].record, err);
-	}
-	if (!begun)
+enum code dispatch_commit(struct super *super, struct err *err)
+{
+	enum code rc = super->n_dirty > 0 ? lease_begin(super->leases, err) : E_OK;
+
+	if (super->n_dirty == 0)
 		return E_OK;
+	for (uint32_t i = 0; rc == E_OK && i < super->n_dirty; i++)
+		rc = lease_put(super->leases, &super->units[super->dirty[i]].record, err);
 	if (rc == E_OK)
 		rc = lease_commit(super->leases, err);
 	if (rc != E_OK) {
 		lease_rollback(super->leases);
 		return rc;
 	}
-	for (uint32_t i = 0; i < super->n_units; i++)
-		super->units[i].dirty = false;
+	for (uint32_t i = 0; i < super->n_dirty; i++)
+		super->units[super->dirty[i]].dirty = false;
+	super->n_dirty = 0;
 	return E_OK;
 }
 
@@ -168,11 +212,16 @@ static bool send_task(struct super *super, const struct pool_action *a)
 	msg.u.TASK.pairing = span_of(super->units[a->pairing].record.name);
 	msg.u.TASK.kind = (uint8_t)a->job_kind;
 	msg.u.TASK.subjects = ask != NULL && ask->subjects;
+	msg.u.TASK.options = ask != NULL ? ask->options : 0;
+	msg.u.TASK.limit = ask != NULL ? ask->limit : 0;
+	msg.u.TASK.item = ask != NULL ? span_of(ask->item) : SPAN_NONE;
 	msg.u.TASK.slice_ms = super->version->conf->time_slice_ms;
 	if (pairing != NULL) {
 		msg.u.TASK.max_connections_left = pairing->mailbox[SIDE_LEFT].endpoint->max_connections;
 		msg.u.TASK.max_connections_right = pairing->mailbox[SIDE_RIGHT].endpoint->max_connections;
 	}
+	msg.u.TASK.pause_left_ms = pool_pause_ms(&super->pool, a->pairing, SIDE_LEFT, clock_mono_ms());
+	msg.u.TASK.pause_right_ms = pool_pause_ms(&super->pool, a->pairing, SIDE_RIGHT, clock_mono_ms());
 	if (broker_send(super, a->slot, &msg, &err) == E_OK)
 		return true;
 	log_warning("worker %u: the task could not be sent: %s", a->slot + 1, err_text(&err));
@@ -198,6 +247,7 @@ static bool do_spawn(struct super *super, uint32_t slot)
 	super->workers[slot].has_result = false;
 	super->workers[slot].exit_status = 0;
 	if (birth_spawn(super, slot, &err) == E_OK) {
+		super->stats.workers_started++;
 		log_debug("worker %u: pid %d, %u pairings", slot + 1, (int)super->workers[slot].proc.pid,
 			  super->pool.slots[slot].n_batch);
 		return true;
@@ -221,7 +271,8 @@ static void tell_pause(struct super *super, const struct pool_action *a)
 		if (i == a->slot || !slot_has_task(super->pool.slots[i].state))
 			continue;
 		msg.u.PAUSE.endpoint = span_of(pairing->mailbox[w->result.side].endpoint->name);
-		msg.u.PAUSE.pause_ms = w->result.wait_ms;
+		msg.u.PAUSE.pause_ms = pool_pause_ms(&super->pool, a->pairing, (enum side)w->result.side,
+						     clock_mono_ms());
 		if (broker_send(super, i, &msg, &err) != E_OK)
 			log_debug("worker %u: PAUSE: %s", i + 1, err_text(&err));
 	}
@@ -241,17 +292,30 @@ static bool carry_out(struct super *super, const struct pool_action *a, bool com
 	case POOL_DO_DRAIN:
 		send_plain(super, a->slot, WIRE_DRAIN);
 		return true;
+	case POOL_DO_YIELD:
+		send_plain(super, a->slot, WIRE_YIELD);
+		return true;
 	case POOL_DO_KILL:
 		log_warning("worker %u is killed", a->slot + 1);
+		super->stats.workers_killed++;
 		proc_kill(&super->workers[a->slot].proc);
 		return true;
 	case POOL_DO_ENDED:
 		tell_pause(super, a);
 		if (a->job_id != 0 && a->rclass != RC_RETURNED)
 			request_ended(super, a);
+		else if (a->job_id == 0 && a->rclass != RC_RETURNED && a->rclass != RC_YIELDED)
+			request_pass_ended(super, a);
 		return true;
 	case POOL_DO_RESTART:
-		log_warning("the pool restarts: %u logons in a row failed", super->pool.logon_count);
+		log_warning("the pool restarts: %u tasks in a row could not log on or open the store",
+			    super->pool.logon_count);
+		return true;
+	case POOL_DO_HELD:
+		log_info("the pool is up again: restart %u, %u in a row without a good logon, dispatch held for %lld "
+			 "ms", super->pool.restarts, super->pool.restarts_in_row, (long long)a->wait_ms);
+		return true;
+	case POOL_DO_REAPED:
 		return true;
 	case POOL_DO_STALE:
 		super->stale++;
@@ -260,36 +324,59 @@ static bool carry_out(struct super *super, const struct pool_action *a, bool com
 	return true;
 }
 
-static void take_back(struct super *super, const struct pool_action *a)
+static void take_back(struct super *super, const struct pool_action *a, bool committed)
 {
-	struct pool_event ev = { .slot = a->slot, .incarnation = super->pool.slots[a->slot].incarnation };
+	struct pool_event ev = { .slot = a->slot, .incarnation = a->incarnation };
 
 	ev.kind = a->kind == POOL_DO_SPAWN ? POOL_SPAWN_FAILED : POOL_GRANT_FAILED;
+	ev.unsaved = !committed;
 	dispatch_step(super, &ev);
+}
+
+/* What is to be recorded of an action before anything is carried out, in the order of the decisions. */
+static void note(struct super *super, const struct pool_action *a)
+{
+	if (a->kind == POOL_DO_ENDED)
+		on_ended(super, a);
+	else if (a->kind == POOL_DO_GRANT)
+		on_grant(super, a);
+	else if (a->kind == POOL_DO_SPAWN)
+		log_debug("pool: spawn slot=%u incarnation=%u", a->slot, a->incarnation);
+	else if (a->kind == POOL_DO_REAPED)
+		log_debug("pool: reaped slot=%u incarnation=%u", a->slot, a->incarnation);
+	else if (a->kind == POOL_DO_RESTART)
+		log_debug("pool: restart threshold=%u", pool_threshold(&super->pool));
+	else if (a->kind == POOL_DO_HELD)
+		log_debug("pool: up held_ms=%lld", (long long)a->wait_ms);
+}
+
+static void flush_once(struct super *super)
+{
+	size_t n = super->pool.n_actions;
+	struct pool_action *actions = mem_calloc(n, sizeof(*actions));
+	struct err err = ERR_INIT;
+
+	memcpy(actions, super->pool.actions, n * sizeof(*actions));
+	pool_actions_done(&super->pool);
+	for (size_t i = 0; i < n; i++)
+		note(super, &actions[i]);
+	bool committed = dispatch_commit(super, &err) == E_OK;
+	if (!committed)
+		log_error("scheduler.db: %s; no task is handed out until it works", err_text(&err));
+	for (size_t i = 0; i < n; i++) {
+		if (!carry_out(super, &actions[i], committed))
+			take_back(super, &actions[i], committed);
+	}
+	mem_free(actions);
 }
 
 void dispatch_flush(struct super *super)
 {
-	while (super->pool.n_actions > 0) {
-		size_t n = super->pool.n_actions;
-		struct pool_action *actions = mem_calloc(n, sizeof(*actions));
-		struct err err = ERR_INIT;
+	struct err err = ERR_INIT;
 
-		memcpy(actions, super->pool.actions, n * sizeof(*actions));
-		pool_actions_done(&super->pool);
-		for (size_t i = 0; i < n; i++) {
-			if (actions[i].kind == POOL_DO_ENDED)
-				on_ended(super, &actions[i]);
-			else if (actions[i].kind == POOL_DO_GRANT)
-				on_grant(super, &actions[i]);
-		}
-		bool committed = commit(super, &err) == E_OK;
-		if (!committed)
-			log_error("scheduler.db: %s; no task is handed out until it works", err_text(&err));
-		for (size_t i = 0; i < n; i++) {
-			if (!carry_out(super, &actions[i], committed))
-				take_back(super, &actions[i]);
-		}
-		mem_free(actions);
-	}
+	while (super->pool.n_actions > 0)
+		flush_once(super);
+	/* what could not be written before, or was touched without an action */
+	if (super->n_dirty > 0 && dispatch_commit(super, &err) != E_OK)
+		log_error("scheduler.db: %s", err_text(&err));
 }

@@ -22,18 +22,21 @@ static const char *const migrations[] = {
 	" updated_ms BIGINT NOT NULL, success_ms BIGINT NOT NULL,"
 	" done BIGINT NOT NULL, todo BIGINT NOT NULL, quarantined BIGINT NOT NULL,"
 	" held BIGINT NOT NULL, failures BIGINT NOT NULL)",
+	"ALTER TABLE pairing ADD COLUMN crashes BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE pairing ADD COLUMN crash_level BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE pairing ADD COLUMN quarantine_ms BIGINT NOT NULL DEFAULT 0",
 };
 
 static const char sql_all[] =
 	"SELECT name, mailboxes, lease_gen, slot, incarnation, leased_ms, due_ms, stopped, ran,"
 	" first_done, class, code, reason, started_ms, ended_ms, updated_ms, success_ms, done, todo,"
-	" quarantined, held, failures FROM pairing";
+	" quarantined, held, failures, crashes, crash_level, quarantine_ms FROM pairing";
 
 static const char sql_put[] =
 	"INSERT INTO pairing (name, mailboxes, lease_gen, slot, incarnation, leased_ms, due_ms, stopped,"
 	" ran, first_done, class, code, reason, started_ms, ended_ms, updated_ms, success_ms, done, todo,"
-	" quarantined, held, failures, node, expires_ms)"
-	" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+	" quarantined, held, failures, crashes, crash_level, quarantine_ms, node, expires_ms)"
+	" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 	" ON CONFLICT (name) DO UPDATE SET mailboxes = excluded.mailboxes, lease_gen = excluded.lease_gen,"
 	" slot = excluded.slot, incarnation = excluded.incarnation, leased_ms = excluded.leased_ms,"
 	" due_ms = excluded.due_ms, stopped = excluded.stopped, ran = excluded.ran,"
@@ -41,7 +44,8 @@ static const char sql_put[] =
 	" reason = excluded.reason, started_ms = excluded.started_ms, ended_ms = excluded.ended_ms,"
 	" updated_ms = excluded.updated_ms, success_ms = excluded.success_ms, done = excluded.done,"
 	" todo = excluded.todo, quarantined = excluded.quarantined, held = excluded.held,"
-	" failures = excluded.failures, node = excluded.node"
+	" failures = excluded.failures, crashes = excluded.crashes, crash_level = excluded.crash_level,"
+	" quarantine_ms = excluded.quarantine_ms, node = excluded.node"
 	" WHERE pairing.lease_gen <= excluded.lease_gen";
 
 struct lease_db {
@@ -108,6 +112,9 @@ static void fill(struct stmt *s, struct arena *arena, struct record *r)
 	r->quarantined = (uint64_t)stmt_col_int(s, col++);
 	r->held = (uint64_t)stmt_col_int(s, col++);
 	r->failures = (uint64_t)stmt_col_int(s, col++);
+	r->crashes = (uint32_t)stmt_col_int(s, col++);
+	r->crash_level = (uint32_t)stmt_col_int(s, col++);
+	r->quarantine_ms = stmt_col_int(s, col++);
 }
 
 enum code lease_load(struct lease_db *l, void (*each)(void *ctx, const struct record *record), void *ctx,
@@ -166,6 +173,9 @@ enum code lease_put(struct lease_db *l, const struct record *r, struct err *err)
 	stmt_int(s, i++, (int64_t)r->quarantined);
 	stmt_int(s, i++, (int64_t)r->held);
 	stmt_int(s, i++, (int64_t)r->failures);
+	stmt_int(s, i++, r->crashes);
+	stmt_int(s, i++, r->crash_level);
+	stmt_int(s, i++, r->quarantine_ms);
 	stmt_text(s, i++, l->node);
 	enum code rc = stmt_run(s, err);
 	if (rc == E_OK && db_changes(l->db) != 1)

@@ -29,6 +29,8 @@ struct record {
 	int64_t updated_ms;           /* last full loop (R27) */
 	int64_t success_ms;
 	uint64_t done, todo, quarantined, held, failures;
+	uint32_t crashes, crash_level;/* recent ones; how often they led to quarantine */
+	int64_t quarantine_ms;        /* not run before; 0 = no quarantine */
 };
 
 /* db_check()s the file; a damaged one is E_STATE. */

@@ -1,5 +1,6 @@
 /* main.c - mailshadowd: options, signals and the poll loop; a thin shell around pool.h. */
 #include "super.h"
+#include "notify.h"
 
 #include "../common/clock.h"
 #include "../common/log.h"
@@ -13,13 +14,12 @@
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define DEFAULT_FILE "/etc/mailshadow/mailshadow.xml"
 #define STOP_AGAIN_MS 5000
 #define WATCHDOG_MS 20000
-#define POLL_MAX (2 + 2 * POOL_SLOTS_MAX + CONTROL_CLIENTS_MAX + 1)
+#define POLL_MAX (3 + 2 * POOL_SLOTS_MAX + CONTROL_CLIENTS_MAX + 1)
 
 enum { EXIT_OK = 0, EXIT_SOME_FAILED = 1, EXIT_CONFIGURATION = 2 };
 
@@ -41,7 +41,7 @@ static void stop(struct super *super)
 	struct pool_event ev = { .kind = POOL_STOP, .wait_ms = wait_ms };
 
 	log_info("stopping, within %lld s", (long long)ev.wait_ms / 1000);
-	sd_notify(0, "STOPPING=1");
+	notify("STOPPING=1");
 	dispatch_step(super, &ev);
 }
 
@@ -56,11 +56,9 @@ static void on_signals(struct super *super)
 		} else if (info.ssi_signo == SIGUSR1) {
 			if (logs_open(super, &err) != E_OK)
 				log_error("%s", err_text(&err));
+			logs_tell_workers(super);
 		} else if (info.ssi_signo == SIGHUP && super->mode == POOL_SERVICE) {
-			sd_notify(0, "RELOADING=1");
-			if (reload_again(super, &err) != E_OK)
-				log_debug("the reload failed");      /* it was said where it failed */
-			sd_notify(0, "READY=1");
+			reload_signal(super);
 		}
 	}
 }
@@ -76,19 +74,22 @@ static void reap(struct super *super, uint32_t slot)
 	if (!proc_reap(&w->proc, &w->exit_status))
 		return;
 	broker_receive(super);           /* what it said before it died comes first */
-	if (w->exit_status != 0 && super->pool.slots[slot].state != SLOT_KILLED)
+	if (w->exit_status != 0 && super->pool.slots[slot].state != SLOT_KILLED) {
 		log_warning("worker %u ended with status %d", slot + 1, w->exit_status);
+		super->stats.workers_died++;
+	}
 	birth_bury(super, slot);
 	dispatch_step(super, &ev);
 }
 
-/* Entries: signals, bus, then two per worker (pidfd, socketpair), then control. */
+/* Entries: signals, bus, the reader of a configuration, then two per worker (pidfd, socketpair), then control. */
 static size_t fill(struct super *super, struct pollfd *pfds, uint32_t *slots, size_t *workers_r)
 {
 	size_t n = 0;
 
 	pfds[n++] = (struct pollfd){ .fd = super->signal_fd, .events = POLLIN };
 	pfds[n++] = (struct pollfd){ .fd = bus_fd(super->bus), .events = POLLIN };
+	pfds[n++] = (struct pollfd){ .fd = reload_fd(super), .events = POLLIN };
 	*workers_r = 0;
 	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
 		const struct worker *w = &super->workers[i];
@@ -110,15 +111,18 @@ static int patience(const struct super *super)
 	if (control_pending(super->control))
 		return 0;
 	next = next < now + WATCHDOG_MS ? next : now + WATCHDOG_MS;
+	next = next < reload_deadline_ms(super) ? next : reload_deadline_ms(super);
 	return next <= now ? 0 : (int)(next - now);
 }
 
 static void serve(struct super *super, const struct pollfd *pfds, size_t n, const uint32_t *slots, size_t workers)
 {
-	size_t at = 2;
+	size_t at = 3;
 
 	if (pfds[0].revents != 0)
 		on_signals(super);
+	if (pfds[2].revents != 0 || clock_mono_ms() >= reload_deadline_ms(super))
+		reload_serve(super);
 	for (size_t i = 0; i < workers; i++, at += 2) {
 		if (pfds[at + 1].revents != 0)
 			needs_serve(super, slots[i], pfds[at + 1].revents);
@@ -147,7 +151,9 @@ static void loop(struct super *super)
 		dispatch_flush(super);
 		if (finished(super))
 			return;
-		sd_notify(0, "WATCHDOG=1");
+		notify("WATCHDOG=1");
+		if (super->mode == POOL_SERVICE && super->terms == 0)
+			birth_early(super);
 		size_t n = fill(super, pfds, slots, &workers);
 		if (poll(pfds, n, patience(super)) < 0 && errno != EINTR)
 			return;
@@ -198,6 +204,8 @@ static int run(struct super *super, const char *request)
 	struct err err = ERR_INIT;
 	int exit_code = EXIT_OK;
 
+	if (super->mode != POOL_REQUEST)
+		birth_early(super);
 	if (reload_first(super, &err) != E_OK) {
 		fprintf(stderr, "mailshadowd: %s\n", err_text(&err));
 		return EXIT_CONFIGURATION;
@@ -207,7 +215,7 @@ static int run(struct super *super, const char *request)
 	} else {
 		log_info("mailshadowd %s: %zu pairings, %u slots", MS_VERSION, super->version->conf->n_pairings,
 			 super->pool.rules.workers);
-		sd_notify(0, "READY=1");
+		notify("READY=1");
 		if (request != NULL)
 			request_line(super, CONTROL_LOCAL, span_of(request));
 		loop(super);
@@ -219,8 +227,12 @@ static int run(struct super *super, const char *request)
 		log_info("mailshadowd: down");
 	}
 	startup_close(super);
+	if (MS_FAST_END) {
+		fflush(NULL);
+		_exit(exit_code);
+	}
 	version_unref(&super->version);
-	mem_free(super->units);
+	units_free(super);
 	return exit_code;
 }
 
@@ -235,6 +247,8 @@ int main(int argc, char **argv)
 	const char *request = NULL;
 	int option;
 
+	if (argc == 3 && strcmp(argv[1], "--read-config") == 0)
+		return reader_main(argv[2]);
 	super->file = DEFAULT_FILE;
 	super->mode = POOL_SERVICE;
 	super->lock_fd = super->signal_fd = super->log_fd = -1;

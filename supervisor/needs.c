@@ -4,6 +4,7 @@
 #include "super.h"
 
 #include "../common/log.h"
+#include "../common/mem.h"
 #include "../common/pipe.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ void needs_flush(struct super *super, uint32_t slot)
 		secret_wipe(w->out.p, w->out.cap);
 		buf_free(&w->out);
 	}
+	logs_tell(super, slot);
 }
 
 static void refuse(struct worker *w, enum code code, const char *text)
@@ -53,8 +55,30 @@ static const struct conf_mailbox *mailbox_of(const struct super *super, uint32_t
 	    super->pool.pairings[s->task].generation != need->generation)
 		return NULL;
 	/* as it was when the worker was born: a changed password is not for the server of before */
-	pairing = conf_find_pairing(super->workers[slot].version->conf, super->units[s->task].record.name);
+	pairing = unit_conf_in(super->workers[slot].version->conf, &super->units[s->task]);
 	return pairing != NULL ? &pairing->mailbox[need->side] : NULL;
+}
+
+void needs_note_secret(struct super *super, uint32_t unit, enum side side, const struct secret *secret)
+{
+	static const uint8_t never[DIGEST_SIZE];
+	uint32_t logon = super->pool.pairings[unit].logon[side];
+	uint8_t digest[DIGEST_SIZE];
+
+	if (logon == POOL_NONE)
+		return;
+	if (logon >= super->n_digests) {
+		super->digests = mem_realloc(super->digests, super->pool.n_logons, sizeof(*super->digests));
+		memset(super->digests + super->n_digests, 0,
+		       sizeof(*super->digests) * (super->pool.n_logons - super->n_digests));
+		super->n_digests = super->pool.n_logons;
+	}
+	digest_of(secret_reveal(secret), secret_len(secret), digest);
+	if (memcmp(super->digests[logon], digest, DIGEST_SIZE) == 0)
+		return;
+	if (memcmp(super->digests[logon], never, DIGEST_SIZE) != 0)
+		pool_new_secret(&super->pool, super->pool.logons[logon].key);
+	memcpy(super->digests[logon], digest, DIGEST_SIZE);
 }
 
 static void answer(struct super *super, uint32_t slot, const struct pipe_need *need)
@@ -80,6 +104,8 @@ static void answer(struct super *super, uint32_t slot, const struct pipe_need *n
 	struct span bytes = secret != NULL ? span_bytes(secret_reveal(secret), secret_len(secret)) : SPAN_NONE;
 	digest_of(bytes.p != NULL ? bytes.p : "", bytes.n,
 		  super->units[super->pool.slots[slot].task].secret_digest[need->side]);
+	if (secret != NULL)
+		needs_note_secret(super, super->pool.slots[slot].task, need->side, secret);
 	(void)buf_room(&w->out, bytes.n + 16);   /* at once: a growing buffer would leave copies behind */
 	pipe_frame(&w->out, PIPE_SECRET, bytes);
 	secret_free(&secret);

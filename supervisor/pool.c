@@ -13,6 +13,7 @@ struct pool_action *pool_act(struct pool *pool, enum pool_action_kind kind, uint
 	memset(a, 0, sizeof(*a));
 	a->kind = kind;
 	a->slot = slot;
+	a->incarnation = slot < POOL_SLOTS_MAX ? pool->slots[slot].incarnation : 0;
 	a->pairing = POOL_NONE;
 	return a;
 }
@@ -49,7 +50,7 @@ void pool_shut(struct pool *pool, uint32_t slot, enum pool_why why, int64_t now)
 		pool_kill(pool, slot, now);
 		break;
 	case SLOT_IDLE:
-		pool_unclaim(pool, slot);
+		pool_unclaim(pool, slot, now);
 		pool_move_slot(pool, slot, SLOT_EV_DRAIN, now);
 		pool_act(pool, POOL_DO_DRAIN, slot);
 		break;
@@ -61,7 +62,7 @@ void pool_shut(struct pool *pool, uint32_t slot, enum pool_why why, int64_t now)
 		pool_act(pool, POOL_DO_CANCEL, slot);
 		break;
 	case SLOT_CANCELLING:
-		if (s->why == POOL_WHY_CHANGED)
+		if (s->why == POOL_WHY_CHANGED || s->why == POOL_WHY_LONG)
 			s->why = why;
 		break;
 	case SLOT_FREE:
@@ -72,30 +73,20 @@ void pool_shut(struct pool *pool, uint32_t slot, enum pool_why why, int64_t now)
 	}
 }
 
-void pool_unclaim(struct pool *pool, uint32_t slot)
-{
-	struct pool_slot *s = &pool->slots[slot];
-
-	for (uint32_t i = 0; i < s->n_batch; i++) {
-		if (pool->pairings[s->batch[i]].claimed == slot)
-			pool->pairings[s->batch[i]].claimed = POOL_NONE;
-	}
-	if (s->job != POOL_NONE && pool->jobs[s->job].slot == slot)
-		pool->jobs[s->job].slot = POOL_NONE;
-	s->job = POOL_NONE;
-	s->n_batch = 0;
-}
-
 /* --- the end of a task --- */
 
 /* What came up while the pairing was in hand. */
-static void after_lease(struct pool_pairing *p, int64_t now)
+static void after_lease(struct pool *pool, uint32_t pairing, int64_t now)
 {
+	struct pool_pairing *p = &pool->pairings[pairing];
+
 	if (p->rerun)
 		p->place.due = now;
 	p->rerun = false;
 	if (p->removed)
-		p->used = false;
+		pool_forget(pool, pairing);
+	else
+		pool_place(pool, pairing, now);
 }
 
 void pool_end_pairing(struct pool *pool, uint32_t pairing, enum rclass rclass, enum pool_cause cause,
@@ -114,19 +105,33 @@ void pool_end_pairing(struct pool *pool, uint32_t pairing, enum rclass rclass, e
 	if (rclass == RC_CRASHED && cause != POOL_BY_RESULT)
 		p->quarantined_until = due_note_crash(&p->crashes, now, pool->rules.quarantine_ms);
 	p->once_done = rclass != RC_YIELDED && rclass != RC_RETURNED;
-	after_lease(p, now);
+	after_lease(pool, pairing, now);
+}
+
+/* A job ends without having run. */
+void pool_end_job(struct pool *pool, uint32_t job, enum pool_cause cause)
+{
+	struct pool_job *j = &pool->jobs[job];
+	struct pool_action *a = pool_act(pool, POOL_DO_ENDED, POOL_NONE);
+
+	a->pairing = j->pairing;
+	a->job_kind = j->kind;
+	a->job_id = j->id;
+	a->rclass = RC_FAILED;
+	a->cause = cause;
 }
 
 /* A job that was only returned is queued again; any other end is its end. */
-static void end_job(struct pool_job *job, enum rclass rclass)
+static void after_job(struct pool_job *job, enum rclass rclass)
 {
 	job->slot = POOL_NONE;
 	if (rclass != RC_RETURNED || job->abandoned)
 		job->used = false;
 }
 
-void pool_end_task(struct pool *pool, uint32_t slot, enum rclass rclass, enum pool_cause cause,
-		   int64_t wait_ms, int64_t now)
+/* The task of `slot` is over. */
+static void end_task(struct pool *pool, uint32_t slot, enum rclass rclass, enum pool_cause cause,
+		     int64_t wait_ms, int64_t now)
 {
 	struct pool_slot *s = &pool->slots[slot];
 	uint32_t pairing = s->task;
@@ -142,36 +147,13 @@ void pool_end_task(struct pool *pool, uint32_t slot, enum rclass rclass, enum po
 	if (s->job != POOL_NONE) {
 		a->job_kind = pool->jobs[s->job].kind;
 		a->job_id = pool->jobs[s->job].id;
-		end_job(&pool->jobs[s->job], rclass);
+		after_job(&pool->jobs[s->job], rclass);
 		s->job = POOL_NONE;
-		after_lease(p, now);
+		after_lease(pool, pairing, now);
 		return;
 	}
 	pool_end_pairing(pool, pairing, rclass, cause, wait_ms, now);
-}
-
-/* --- the logon count (R16, R17) --- */
-
-static void restart(struct pool *pool, int64_t now)
-{
-	pool->phase = POOL_RESTARTING;
-	pool->restarts++;
-	pool->restarts_in_row++;
-	pool_act(pool, POOL_DO_RESTART, POOL_NONE);
-	for (uint32_t i = 0; i < pool->n_slots; i++)
-		pool_shut(pool, i, POOL_WHY_RESTART, now);
-}
-
-static void count_logons(struct pool *pool, const struct pool_event *ev, int64_t now)
-{
-	if (ev->rclass == RC_LOGON_FAILED || ev->rclass == RC_STORE_FAILED) {
-		pool->logon_count++;
-		if (pool->phase == POOL_RUNNING && pool->logon_count >= pool_threshold(pool))
-			restart(pool, now);
-	} else if (ev->both_logged_on) {
-		pool->logon_count = 0;
-		pool->restarts_in_row = 0;
-	}
+	a->wait_ms = p->place.due == DUE_NEVER ? DUE_NEVER : p->place.due - now;
 }
 
 /* --- events --- */
@@ -190,13 +172,20 @@ static void on_result(struct pool *pool, const struct pool_event *ev, int64_t no
 	s->since = now;
 	s->had_result = true;
 	s->stillborn = 0;
+	s->rss_kib = ev->rss_kib > s->rss_kib ? ev->rss_kib : s->rss_kib;
+	if (s->lane != POOL_NONE && s->why != POOL_WHY_CHANGED)
+		pool_note_servers(pool, ev, now);
+	if (rclass == RC_RETURNED && s->why == POOL_WHY_LONG)
+		rclass = RC_YIELDED;
+	if (rclass == RC_YIELDED && s->why == POOL_WHY_WATCHDOG)
+		rclass = RC_RETURNED;    /* that is how a sync obeys a CANCEL */
 	if (rclass == RC_RETURNED && (s->why == POOL_WHY_WATCHDOG || s->why == POOL_WHY_NONE)) {
 		rclass = RC_FAILED;      /* it stood still, or gave up unasked: not at once again */
 		cause = POOL_BY_WATCHDOG;
 	}
 	s->why = POOL_WHY_NONE;
-	pool_end_task(pool, ev->slot, rclass, cause, ev->wait_ms, now);
-	count_logons(pool, ev, now);
+	end_task(pool, ev->slot, rclass, cause, ev->wait_ms, now);
+	pool_count_logons(pool, ev, now);
 }
 
 static void note_stillborn(struct pool *pool, struct pool_slot *s, int64_t now)
@@ -207,11 +196,17 @@ static void note_stillborn(struct pool *pool, struct pool_slot *s, int64_t now)
 		s->not_before = now + due_spawn_delay_ms(s->stillborn);
 }
 
+/* It was asked to come back, and did not. */
+static bool was_watched(const struct pool_slot *s)
+{
+	return s->why == POOL_WHY_WATCHDOG || s->why == POOL_WHY_LONG;
+}
+
 static enum rclass class_of_death(const struct pool_slot *s)
 {
 	if (s->why == POOL_WHY_RESTART || s->why == POOL_WHY_STOP || s->why == POOL_WHY_CHANGED)
 		return RC_RETURNED;
-	return s->begun || s->why == POOL_WHY_WATCHDOG ? RC_CRASHED : RC_RETURNED;
+	return s->begun || was_watched(s) ? RC_CRASHED : RC_RETURNED;
 }
 
 static void on_reaped(struct pool *pool, const struct pool_event *ev, int64_t now)
@@ -223,12 +218,14 @@ static void on_reaped(struct pool *pool, const struct pool_event *ev, int64_t no
 	if (!left_us && !s->begun && !s->had_result)
 		note_stillborn(pool, s, now);
 	if (s->task != POOL_NONE)
-		pool_end_task(pool, ev->slot, class_of_death(s), s->why == POOL_WHY_WATCHDOG ?
-			      POOL_BY_WATCHDOG : POOL_BY_DEATH, 0, now);
-	pool_unclaim(pool, ev->slot);
+		end_task(pool, ev->slot, class_of_death(s),
+			 was_watched(s) ? POOL_BY_WATCHDOG : POOL_BY_DEATH, 0, now);
+	pool_unclaim(pool, ev->slot, now);
+	pool_leave_seats(pool, ev->slot);
 	pool_move_slot(pool, ev->slot, SLOT_EV_REAPED, now);
 	s->why = POOL_WHY_NONE;
 	s->begun = false;
+	pool_act(pool, POOL_DO_REAPED, ev->slot);
 }
 
 static void on_simple(struct pool *pool, const struct pool_event *ev, enum slot_event se, int64_t now)
@@ -259,17 +256,29 @@ static void on_heartbeat(struct pool *pool, const struct pool_event *ev, int64_t
 		return;
 	}
 	s->heard = now;
+	s->rss_kib = ev->rss_kib;
 	if (ev->progress != s->progress)
 		s->progressed = now;
 	s->progress = ev->progress;
 }
 
-/* The database or the bus refused: this worker's knowledge is uncertain, so it must go. */
+static void on_logged_on(struct pool *pool, const struct pool_event *ev, int64_t now)
+{
+	const struct pool_slot *s = &pool->slots[ev->slot];
+
+	if (s->task == POOL_NONE || pool->pairings[s->task].generation != ev->generation)
+		pool_act(pool, POOL_DO_STALE, ev->slot);
+	else
+		pool_note_logged_on(pool, s->task, ev->logged_on, now);
+}
+
+/* The worker has not got its task, so it must go. If the database refused, all wait. */
 static void on_grant_failed(struct pool *pool, const struct pool_event *ev, int64_t now)
 {
 	pool->slots[ev->slot].why = POOL_WHY_RESTART;
 	pool->stillborn++;
-	pool->hold_until = now + GRANT_HOLD_MS;
+	if (ev->unsaved)
+		pool->hold_until = now + GRANT_HOLD_MS;
 	pool_kill(pool, ev->slot, now);
 }
 
@@ -282,88 +291,11 @@ static void on_stop(struct pool *pool, int64_t within_ms, int64_t now)
 		pool_shut(pool, i, POOL_WHY_STOP, now);
 }
 
-/* --- time --- */
-
-/* When this slot's patience ends; DUE_NEVER if nobody waits for it. */
-static int64_t patience(const struct pool *pool, const struct pool_slot *s)
-{
-	int64_t quiet, still;
-
-	switch (s->state) {
-	case SLOT_SPAWNING:
-	case SLOT_ASSIGNED:
-	case SLOT_DRAINING:
-		return s->since + GRACE_START_MS;
-	case SLOT_ACCEPTED:
-	case SLOT_BUSY:
-		quiet = s->heard + pool->rules.heartbeat_ms;
-		still = s->progressed + pool->rules.progress_ms;
-		return quiet < still ? quiet : still;
-	case SLOT_CANCELLING:
-		if (pool->phase == POOL_STOPPING)
-			return pool->stop_by;
-		return s->since + (s->why == POOL_WHY_WATCHDOG ? GRACE_CANCEL_MS : GRACE_RESTART_MS);
-	case SLOT_FREE:
-	case SLOT_IDLE:
-	case SLOT_KILLED:
-	case SLOT_STATES:
-		break;
-	}
-	return DUE_NEVER;
-}
-
-static void watch(struct pool *pool, int64_t now)
-{
-	for (uint32_t i = 0; i < pool->n_slots; i++) {
-		struct pool_slot *s = &pool->slots[i];
-
-		if (s->state == SLOT_FREE || now < patience(pool, s))
-			continue;
-		if (s->state == SLOT_ACCEPTED || s->state == SLOT_BUSY) {
-			pool_shut(pool, i, POOL_WHY_WATCHDOG, now);
-			continue;
-		}
-		if (s->why == POOL_WHY_NONE)
-			s->why = POOL_WHY_WATCHDOG;
-		pool_kill(pool, i, now);
-	}
-}
-
-int64_t pool_next_ms(const struct pool *pool, int64_t now)
-{
-	int64_t next = pool->hold_until > now ? pool->hold_until : DUE_NEVER;
-	bool room = false, waiting = false;
-
-	for (uint32_t i = 0; i < pool->n_slots; i++) {
-		const struct pool_slot *s = &pool->slots[i];
-		int64_t at = patience(pool, s);
-
-		if (s->state == SLOT_FREE && i < pool->rules.workers) {
-			room = room || s->not_before <= now;
-			at = s->not_before > now ? s->not_before : DUE_NEVER;
-		} else if (slot_has_task(s->state) && s->n_batch > 1 && s->task_since + STEAL_AFTER_MS > now) {
-			at = at < s->task_since + STEAL_AFTER_MS ? at : s->task_since + STEAL_AFTER_MS;
-		}
-		if (at < next)
-			next = at;
-	}
-	if (pool->mode != POOL_SERVICE || pool->phase != POOL_RUNNING || !room || pool->hold_until > now)
-		return next;
-	for (uint32_t i = 0; i < pool->n_pairings; i++) {
-		const struct pool_pairing *p = &pool->pairings[i];
-		int64_t at = p->place.due > p->quarantined_until ? p->place.due : p->quarantined_until;
-
-		waiting = p->used && !p->removed && p->out == 0 && p->slot == POOL_NONE && p->claimed == POOL_NONE;
-		if (waiting && at < next)
-			next = at;
-	}
-	return next;
-}
-
 void pool_step(struct pool *pool, const struct pool_event *ev, int64_t now)
 {
 	bool addressed = ev->kind != POOL_TICK && ev->kind != POOL_STOP;
 
+	pool_clock(pool, now);
 	if (addressed && (ev->slot >= POOL_SLOTS_MAX || pool->slots[ev->slot].state == SLOT_FREE ||
 			  pool->slots[ev->slot].incarnation != ev->incarnation)) {
 		pool_act(pool, POOL_DO_STALE, ev->slot);
@@ -371,7 +303,7 @@ void pool_step(struct pool *pool, const struct pool_event *ev, int64_t now)
 	}
 	switch (ev->kind) {
 	case POOL_TICK:
-		watch(pool, now);
+		pool_watch(pool, now);
 		break;
 	case POOL_READY:
 		on_simple(pool, ev, SLOT_EV_READY, now);
@@ -384,6 +316,9 @@ void pool_step(struct pool *pool, const struct pool_event *ev, int64_t now)
 		break;
 	case POOL_HB:
 		on_heartbeat(pool, ev, now);
+		return;                  /* nothing to plan: it comes often */
+	case POOL_LOGGED_ON:
+		on_logged_on(pool, ev, now);
 		break;
 	case POOL_RESULT:
 		on_result(pool, ev, now);

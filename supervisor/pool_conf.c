@@ -11,16 +11,23 @@ void pool_init(struct pool *pool, enum pool_mode mode, const struct pool_rules *
 	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
 		pool->slots[i].task = POOL_NONE;
 		pool->slots[i].job = POOL_NONE;
+		pool->slots[i].lane = POOL_NONE;
 	}
 	for (uint32_t i = 0; i < POOL_JOBS_MAX; i++)
 		pool->jobs[i].slot = POOL_NONE;
+	pool->first_free = POOL_NONE;
 }
 
 void pool_free(struct pool *pool)
 {
+	for (uint32_t i = 0; i < pool->n_lanes; i++)
+		mem_free(pool->lanes[i].ready.at);
+	mem_free(pool->lanes);
+	mem_free(pool->endpoints);
+	mem_free(pool->logons);
+	mem_free(pool->waiting.at);
 	mem_free(pool->pairings);
 	mem_free(pool->actions);
-	mem_free(pool->order);
 	memset(pool, 0, sizeof(*pool));
 }
 
@@ -37,28 +44,55 @@ void pool_set_rules(struct pool *pool, const struct pool_rules *rules)
 
 static uint32_t free_entry(struct pool *pool)
 {
-	for (uint32_t i = 0; i < pool->n_pairings; i++) {
-		if (!pool->pairings[i].used)
-			return i;
+	uint32_t id = pool->first_free;
+
+	if (id != POOL_NONE) {
+		pool->first_free = pool->pairings[id].heap_at;
+		return id;
 	}
 	if (pool->n_pairings == pool->cap_pairings) {
 		pool->cap_pairings = pool->cap_pairings == 0 ? 64 : pool->cap_pairings * 2;
 		pool->pairings = mem_realloc(pool->pairings, pool->cap_pairings, sizeof(*pool->pairings));
-		pool->order = mem_realloc(pool->order, pool->cap_pairings, sizeof(*pool->order));
 	}
 	return pool->n_pairings++;
 }
 
-uint32_t pool_add(struct pool *pool, uint32_t pair, uint64_t generation, int64_t due)
+void pool_forget(struct pool *pool, uint32_t pairing)
+{
+	struct pool_pairing *p = &pool->pairings[pairing];
+
+	p->used = false;
+	pool_place(pool, pairing, pool->now);
+	p->heap_at = pool->first_free;
+	pool->first_free = pairing;
+}
+
+static void tie_up(struct pool *pool, struct pool_pairing *p, const struct pool_tie *tie)
+{
+	p->lane = pool_find_lane(pool, tie);
+	for (unsigned s = 0; s < SIDES; s++)
+		p->logon[s] = pool_find_logon(pool, tie->logon[s]);
+}
+
+uint32_t pool_add(struct pool *pool, const struct pool_tie *tie, uint64_t generation, int64_t due)
 {
 	uint32_t id = free_entry(pool);
 
 	pool->pairings[id] = (struct pool_pairing){
-		.used = true, .pair = pair, .generation = generation,
-		.slot = POOL_NONE, .claimed = POOL_NONE,
+		.used = true, .generation = generation, .slot = POOL_NONE, .claimed = POOL_NONE,
 		.place = { .due = due, .seq = ++pool->seq },
 	};
+	tie_up(pool, &pool->pairings[id], tie);
+	pool_place(pool, id, pool->now);
 	return id;
+}
+
+void pool_set_crashes(struct pool *pool, uint32_t pairing, const struct due_crashes *crashes,
+		      int64_t quarantined_until)
+{
+	pool->pairings[pairing].crashes = *crashes;
+	pool->pairings[pairing].quarantined_until = quarantined_until;
+	pool_place(pool, pairing, pool->now);
 }
 
 /* What waits in a batch was described to that worker as it was: it must not be sent there. */
@@ -66,7 +100,7 @@ static void withdraw(struct pool *pool, uint32_t pairing, int64_t now)
 {
 	struct pool_pairing *p = &pool->pairings[pairing];
 
-	p->claimed = POOL_NONE;
+	pool_unclaim_one(pool, pairing, now);
 	if (p->slot != POOL_NONE)
 		pool_shut(pool, p->slot, POOL_WHY_CHANGED, now);
 }
@@ -91,33 +125,33 @@ void pool_remove(struct pool *pool, uint32_t pairing, int64_t now)
 		if (!j->used || j->pairing != pairing)
 			continue;
 		j->abandoned = true;
-		struct pool_action *a = pool_act(pool, POOL_DO_ENDED, POOL_NONE);
-		a->pairing = pairing;
-		a->job_kind = j->kind;
-		a->job_id = j->id;
-		a->rclass = RC_FAILED;
-		a->cause = POOL_BY_REMOVAL;
+		pool_end_job(pool, i, POOL_BY_REMOVAL);
 		if (!in_hand)
 			drop_job(pool, j);
 	}
 	withdraw(pool, pairing, now);
 	p->removed = true;
 	if (p->slot == POOL_NONE)
-		p->used = false;
+		pool_forget(pool, pairing);
+	else
+		pool_place(pool, pairing, now);
 }
 
-void pool_changed(struct pool *pool, uint32_t pairing, uint32_t pair, int64_t now)
+void pool_changed(struct pool *pool, uint32_t pairing, const struct pool_tie *tie, int64_t now)
 {
 	struct pool_pairing *p = &pool->pairings[pairing];
 
 	withdraw(pool, pairing, now);
-	p->pair = pair;
+	p->removed = false;
 	p->out &= (uint32_t)~(POOL_PENDING | POOL_STOP_ERROR);
 	memset(&p->crashes, 0, sizeof(p->crashes));
 	p->quarantined_until = 0;
 	p->rerun = p->slot != POOL_NONE;
 	p->place.due = now;
 	p->place.seq = ++pool->seq;
+	pool_unplace(pool, pairing);
+	tie_up(pool, p, tie);
+	pool_place(pool, pairing, now);
 }
 
 void pool_set_out(struct pool *pool, uint32_t pairing, uint32_t out, int64_t now)
@@ -131,36 +165,7 @@ void pool_set_out(struct pool *pool, uint32_t pairing, uint32_t out, int64_t now
 		p->place.seq = ++pool->seq;
 	}
 	p->out = out;
-}
-
-bool pool_wake(struct pool *pool, uint32_t pairing, int64_t now)
-{
-	struct pool_pairing *p = &pool->pairings[pairing];
-
-	if (p->out != 0)
-		return false;
-	if (p->slot != POOL_NONE) {
-		p->rerun = true;
-		return true;
-	}
-	p->quarantined_until = 0;
-	if (p->place.due > now) {
-		p->place.due = now;
-		p->place.seq = ++pool->seq;
-	}
-	return true;
-}
-
-bool pool_ask(struct pool *pool, uint32_t pairing, uint32_t kind, uint64_t id)
-{
-	for (uint32_t i = 0; i < POOL_JOBS_MAX; i++) {
-		if (pool->jobs[i].used)
-			continue;
-		pool->jobs[i] = (struct pool_job){ .used = true, .pairing = pairing, .kind = kind,
-						    .id = id, .slot = POOL_NONE };
-		return true;
-	}
-	return false;
+	pool_place(pool, pairing, now);
 }
 
 void pool_unask(struct pool *pool, uint64_t id, int64_t now)
@@ -192,20 +197,16 @@ bool pool_finished(const struct pool *pool)
 		if (pool->jobs[i].used)
 			return false;
 	}
-	for (uint32_t i = 0; i < pool->n_pairings; i++) {
-		if (pool_runnable(pool, i, 0))
+	for (uint32_t i = 0; i < pool->n_lanes; i++) {
+		if (pool->lanes[i].ready.n > 0)
 			return false;
 	}
-	return true;
+	return pool->waiting.n == 0;
 }
 
 uint32_t pool_syncable(const struct pool *pool)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < pool->n_pairings; i++)
-		n += pool->pairings[i].used && !pool->pairings[i].removed && pool->pairings[i].out == 0;
-	return n;
+	return pool->n_syncable;
 }
 
 uint32_t pool_threshold(const struct pool *pool)
@@ -229,7 +230,11 @@ uint32_t pool_queue(const struct pool *pool, int64_t now)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < pool->n_pairings; i++)
-		n += pool_runnable(pool, i, now);
+	for (uint32_t i = 0; i < pool->n_pairings; i++) {
+		const struct pool_pairing *p = &pool->pairings[i];
+
+		n += p->syncable && p->slot == POOL_NONE &&
+		     (pool->mode == POOL_ONCE ? !p->once_done : pool->mode == POOL_SERVICE && p->place.due <= now);
+	}
 	return n;
 }

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -44,13 +43,15 @@ enum code proc_find_worker(char *path, size_t size, struct err *err)
 	return err_set(err, E_IO, "no %s next to this program or in %s", WORKER, MS_LIBEXECDIR);
 }
 
-/* What a worker may know of the environment: nothing; test builds pass their knobs on. */
+/* What a worker may know of the environment: nothing of ours; test builds pass their knobs on. */
 static void environment(char *envp[8])
 {
-	static char fixed[] = "LC_ALL=C.UTF-8";
+	/* looking up a name blocks: it must end before a worker's silence is taken for a hang (30 s) */
+	static char locale[] = "LC_ALL=C.UTF-8", resolver[] = "RES_OPTIONS=timeout:2 attempts:2";
 	size_t n = 0;
 
-	envp[n++] = fixed;
+	envp[n++] = locale;
+	envp[n++] = resolver;
 #ifdef MS_TESTING
 	static char knobs[4][128];
 	static const char *const names[] = { "MS_STOP_AT", "MS_FAIL", "MS_SEED", "MS_CLOCK" };
@@ -65,22 +66,12 @@ static void environment(char *envp[8])
 	envp[n] = NULL;
 }
 
-static int spawn(const char *program, int pipe_fd, int log_fd, pid_t *pid_r)
+int proc_start(const char *program, const posix_spawn_file_actions_t *files, char *const argv[],
+	       char *const envp[], pid_t *pid_r)
 {
-	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
-	char name[] = WORKER, parent[16], *argv[] = { name, parent, NULL }, *envp[8];
-	int rc;
 
-	snprintf(parent, sizeof(parent), "%d", (int)getpid());
-	environment(envp);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, log_fd, 1);
-	posix_spawn_file_actions_adddup2(&files, log_fd, 2);
-	posix_spawn_file_actions_adddup2(&files, pipe_fd, 3);
-	posix_spawn_file_actions_addclosefrom_np(&files, 4);
 	posix_spawnattr_init(&attr);
 	sigemptyset(&none);
 	sigfillset(&all);
@@ -91,28 +82,42 @@ static int spawn(const char *program, int pipe_fd, int log_fd, pid_t *pid_r)
 	posix_spawnattr_setpgroup(&attr, 0);    /* a terminal's Ctrl-C is the supervisor's alone */
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 				 POSIX_SPAWN_SETPGROUP);
-	rc = posix_spawn(pid_r, program, &files, &attr, argv, envp);
+	int rc = posix_spawn(pid_r, program, files, &attr, argv, envp);
 	posix_spawnattr_destroy(&attr);
+	return rc;
+}
+
+static int spawn(const char *program, int pipe_fd, pid_t *pid_r)
+{
+	posix_spawn_file_actions_t files;
+	char name[] = WORKER, parent[16], *argv[] = { name, parent, NULL }, *envp[8];
+
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	environment(envp);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, 1, 2);
+	posix_spawn_file_actions_adddup2(&files, pipe_fd, 3);
+	posix_spawn_file_actions_addclosefrom_np(&files, 4);
+	int rc = proc_start(program, &files, argv, envp, pid_r);
 	posix_spawn_file_actions_destroy(&files);
 	return rc;
 }
 
-enum code proc_spawn(const char *program, int log_fd, struct proc *proc_r, struct err *err)
+enum code proc_spawn(const char *program, struct proc *proc_r, struct err *err)
 {
-	int pair[2], theirs = -1, log_up = -1, rc;
+	int pair[2], theirs, rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_errno(err, E_IO, "socketpair");
 	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, ABOVE);
-	log_up = fcntl(log_fd, F_DUPFD_CLOEXEC, ABOVE);
 	close(pair[1]);
 	proc_r->pid = 0;
 	proc_r->pidfd = -1;
-	rc = theirs < 0 || log_up < 0 ? errno : spawn(program, theirs, log_up, &proc_r->pid);
+	rc = theirs < 0 ? errno : spawn(program, theirs, &proc_r->pid);
 	if (theirs >= 0)
 		close(theirs);
-	if (log_up >= 0)
-		close(log_up);
 	if (rc == 0) {
 		proc_r->pidfd = (int)syscall(SYS_pidfd_open, proc_r->pid, 0);   /* close-on-exec by itself */
 		rc = proc_r->pidfd < 0 ? errno : 0;

@@ -4,6 +4,7 @@
 
 #include "../common/err.h"
 
+#include <spawn.h>
 #include <sys/types.h>
 
 struct proc {
@@ -12,10 +13,14 @@ struct proc {
 	int fd;                  /* our end of its socketpair, non-blocking */
 };
 
+/* Start a program with clean signals, in a process group of its own. 0 or an errno. */
+int proc_start(const char *program, const posix_spawn_file_actions_t *files, char *const argv[],
+	       char *const envp[], pid_t *pid_r);
 /* The worker's program: next to this program, else in the directory it was installed to. */
 enum code proc_find_worker(char *path, size_t size, struct err *err) MS_MUST_USE;
-/* A clean environment, everything closed but 0 (null), 1 and 2 (log_fd), 3 (socketpair). */
-enum code proc_spawn(const char *program, int log_fd, struct proc *proc_r, struct err *err) MS_MUST_USE;
+/* A clean environment, everything closed but 0, 1, 2 (null) and 3 (socketpair). It does nothing until
+ * it is given its log. */
+enum code proc_spawn(const char *program, struct proc *proc_r, struct err *err) MS_MUST_USE;
 void proc_kill(const struct proc *proc);
 /* True when it was dead and is reaped now; *status_r as a shell shows it (128 + signal). Closes
  * the descriptors. */

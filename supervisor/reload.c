@@ -1,6 +1,7 @@
 /* reload.c - configuration into pool: at start, and again on SIGHUP.
  *
- * A reload loads and checks everything first; if anything is wrong the running configuration stays.
+ * A reload reads and checks everything first, in a process of its own (reload_ask.c, reader.c); if
+ * anything is wrong the running configuration stays.
  * Then only what differs is touched: a removed or changed pairing is cancelled to a safe point if it
  * runs, everything else does not notice. Workers keep the version they were born under.
  */
@@ -13,6 +14,9 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define RUN_MAX_MS ((int64_t)2 * 3600 * 1000)   /* then even a first pass starts anew from its state */
+#define RECYCLE_KIB ((uint64_t)256 * 1024)      /* a worker that holds more is replaced between tasks */
 
 void version_ref(struct version *version)
 {
@@ -42,51 +46,27 @@ static void print_line(void *ctx, const char *text)
 	log_info("configuration: %s", text);
 }
 
-static enum code load(struct super *super, uint64_t generation, struct version **version_r, struct err *err)
+static struct version *make_version(struct conf *conf, uint64_t generation)
 {
 	struct version *v = mem_alloc(sizeof(*v));
-	enum code rc = conf_load(super->file, warn, NULL, &v->conf, err);
 
-	if (rc != E_OK) {
-		mem_free(v);
-		return rc;
-	}
+	v->conf = conf;
 	v->refs = 1;
-	v->conf->generation = generation;
-	*version_r = v;
-	return E_OK;
+	conf->generation = generation;
+	return v;
 }
 
 enum code reload_first(struct super *super, struct err *err)
 {
-	return load(super, 1, &super->version, err);
+	struct conf *conf = NULL;
+	enum code rc = conf_load(super->file, warn, NULL, &conf, err);
+
+	if (rc == E_OK)
+		super->version = make_version(conf, 1);
+	return rc;
 }
 
 /* --- what a pairing is --- */
-
-const struct conf_pairing *unit_conf(const struct super *super, uint32_t unit)
-{
-	return conf_find_pairing(super->version->conf, super->units[unit].record.name);
-}
-
-uint32_t unit_find(const struct super *super, const char *name)
-{
-	for (uint32_t i = 0; i < super->n_units; i++) {
-		if (super->units[i].used && super->pool.pairings[i].used &&
-		    strcmp(super->units[i].record.name, name) == 0)
-			return i;
-	}
-	return POOL_NONE;
-}
-
-static uint32_t pair_number(const struct conf_pairing *p)
-{
-	uint64_t left = span_hash(span_of(p->mailbox[SIDE_LEFT].endpoint->name));
-	uint64_t right = span_hash(span_of(p->mailbox[SIDE_RIGHT].endpoint->name));
-
-	left = left * 31 + right;    /* a collision would only share a worker */
-	return (uint32_t)(left ^ left >> 32);
-}
 
 static void hash_mailboxes(const struct conf_pairing *p, char out[33])
 {
@@ -123,6 +103,10 @@ static void make_rules(const struct conf *conf, struct pool_rules *rules)
 		.hold_first_ms = conf->dispatch_hold_ms,
 		.hold_max_ms = conf->dispatch_hold_max_ms,
 		.quarantine_ms = conf->crash_quarantine_ms,
+		.trial_ms = conf->credential_trial_ms,
+		.run_max_ms = RUN_MAX_MS,
+		.memory_kib = RECYCLE_KIB,
+		.offline_kinds = ~(1u << WIRE_SYNC | 1u << WIRE_PLAN | 1u << WIRE_VERIFY),
 		.workers = conf->workers,
 	};
 }
@@ -182,22 +166,43 @@ static int64_t first_due(const struct super *super, const struct record *r, size
 	return in > 0 ? now + in : now;
 }
 
-static void add_unit(struct super *super, const struct conf_pairing *p, const struct record *record, int64_t due)
+/* Quarantine goes on; crashes of before count as recent. */
+static void add_crashes(struct super *super, uint32_t id, const struct record *r)
 {
-	uint32_t id = pool_add(&super->pool, pair_number(p), record->generation, due);
+	int64_t now = clock_mono_ms(), left = r->quarantine_ms - clock_wall_ms();
+	struct due_crashes crashes = { .n = r->crashes, .level = r->crash_level };
 
-	if (id >= super->n_units) {
-		super->units = mem_realloc(super->units, id + 1, sizeof(*super->units));
-		memset(super->units + super->n_units, 0, sizeof(*super->units) * (id + 1 - super->n_units));
-		super->n_units = id + 1;
+	crashes.n = crashes.n < DUE_CRASHES ? crashes.n : DUE_CRASHES;
+	for (unsigned i = 0; i < crashes.n; i++)
+		crashes.at[i] = now;
+	left = left < DUE_QUARANTINE_MAX_MS ? left : DUE_QUARANTINE_MAX_MS;
+	if (crashes.n > 0)
+		pool_set_crashes(&super->pool, id, &crashes, left > 0 ? now + left : 0);
+}
+
+static void add_unit(struct super *super, size_t conf_at, const struct record *record, int64_t due)
+{
+	const struct conf_pairing *p = &super->version->conf->pairings[conf_at];
+	struct pool_tie tie;
+
+	units_tie(p, &tie);
+	uint32_t id = pool_add(&super->pool, &tie, record->generation, due);
+	if (id >= super->cap_units) {
+		super->cap_units = super->cap_units == 0 ? (uint32_t)super->version->conf->n_pairings :
+				   super->cap_units * 2;
+		super->cap_units = super->cap_units > id ? super->cap_units : id + 16;
+		super->units = mem_realloc(super->units, super->cap_units, sizeof(*super->units));
 	}
-	super->units[id] = (struct unit){ .used = true, .record = *record };
+	super->n_units = id >= super->n_units ? id + 1 : super->n_units;
+	super->units[id] = (struct unit){ .used = true, .record = *record, .conf_at = (uint32_t)conf_at };
+	unit_name(super, id);
 	uint32_t out = out_bits(p, record);
 	/* what was said of it stays said until it has run again; a restart lets it run (R20) */
 	super->units[id].stop_error = record->ran && record->rclass == RC_STOPPED;
 	super->units[id].wants_credentials = (out & POOL_PENDING) != 0 ||
 		(record->ran && due_is_failure(record->rclass) &&
 		 (record->code == E_INVALID_CREDENTIALS || record->code == E_CREDENTIALS_MISSING));
+	add_crashes(super, id, record);
 	pool_set_out(&super->pool, id, out, clock_mono_ms());
 }
 
@@ -211,11 +216,12 @@ enum code reload_fill(struct super *super, struct err *err)
 
 	make_rules(conf, &rules);
 	pool_init(&super->pool, super->mode, &rules);
+	units_limits(super);
 	if (rc == E_OK && rows.n > 1)
 		qsort(rows.at, rows.n, sizeof(*rows.at), compare_rows);
 	for (size_t i = 0; rc == E_OK && i < conf->n_pairings; i++) {
 		find_record(&rows, &conf->pairings[i], &record);
-		add_unit(super, &conf->pairings[i], &record, first_due(super, &record, i));
+		add_unit(super, i, &record, first_due(super, &record, i));
 	}
 	mem_free(rows.at);
 	if (rc == E_OK && conf->print_configuration > 0)
@@ -307,17 +313,19 @@ static enum code check_fixed(const struct conf *old, const struct conf *new, str
 	return E_OK;
 }
 
-static void update_unit(struct super *super, uint32_t id, const struct conf *old, const struct conf_pairing *p)
+/* False: nothing about it differs. */
+static bool update_unit(struct super *super, uint32_t id, const struct conf *old, const struct conf_pairing *p)
 {
 	struct unit *unit = &super->units[id];
-	const struct conf_pairing *before = conf_find_pairing(old, p->name);
+	const struct conf_pairing *before = unit_conf_in(old, unit);
 	bool came_back = super->pool.pairings[id].removed;
 	bool waits = unit->stop_error || unit->wants_credentials;
 	char mailboxes[33];
+	struct pool_tie tie;
 
 	if (!came_back && before != NULL && same_pairing(old, before, super->version->conf, p) &&
 	    !(waits && new_secret(unit, p)))
-		return;
+		return false;
 	log_info("pairing %s: changed", p->name);
 	hash_mailboxes(p, mailboxes);
 	if (strcmp(mailboxes, unit->record.mailboxes) != 0) {
@@ -327,16 +335,42 @@ static void update_unit(struct super *super, uint32_t id, const struct conf *old
 		memcpy(fresh.mailboxes, mailboxes, sizeof(mailboxes));
 		unit->record = fresh;
 	}
-	super->pool.pairings[id].removed = false;
-	pool_changed(&super->pool, id, pair_number(p), clock_mono_ms());
+	units_tie(p, &tie);
+	pool_changed(&super->pool, id, &tie, clock_mono_ms());
 	unit->stop_error = false;
 	uint32_t out = out_bits(p, &unit->record);
 	unit->wants_credentials = (out & POOL_PENDING) != 0;
 	pool_set_out(&super->pool, id, out, clock_mono_ms());
-	unit->dirty = true;
+	unit_touch(super, id);
+	return true;
 }
 
-static void apply(struct super *super, const struct conf *old, const struct rows *rows)
+/* Logons that were refused too often, whose secret is another one now, are used at once. */
+static void look_at_refused(struct super *super)
+{
+	bool *seen = mem_calloc((size_t)super->pool.n_logons + 1, sizeof(*seen));
+
+	for (uint32_t i = 0; i < super->n_units; i++) {
+		const struct conf_pairing *p = unit_live(super, i) ? unit_conf(super, i) : NULL;
+
+		for (enum side s = SIDE_LEFT; p != NULL && s <= SIDE_RIGHT; s++) {
+			uint32_t logon = super->pool.pairings[i].logon[s];
+			struct secret *secret = NULL;
+			struct err err = ERR_INIT;
+
+			if (logon == POOL_NONE || seen[logon] || super->pool.logons[logon].refusals < POOL_REFUSALS)
+				continue;
+			seen[logon] = true;
+			if (conf_mailbox_secret(&p->mailbox[s], &secret, &err) == E_OK && secret != NULL)
+				needs_note_secret(super, i, s, secret);
+			secret_free(&secret);
+		}
+	}
+	mem_free(seen);
+}
+
+static void apply(struct super *super, const struct conf *old, const struct rows *rows,
+		  struct reload_counts *counts)
 {
 	const struct conf *conf = super->version->conf;
 	struct record record;
@@ -346,35 +380,44 @@ static void apply(struct super *super, const struct conf *old, const struct rows
 		    unit_conf(super, i) == NULL) {
 			log_info("pairing %s: removed", super->units[i].record.name);
 			pool_remove(&super->pool, i, clock_mono_ms());
+			counts->removed++;
 		}
 	}
 	for (size_t i = 0; i < conf->n_pairings; i++) {
 		uint32_t id = unit_find(super, conf->pairings[i].name);
 
 		if (id != POOL_NONE) {
-			update_unit(super, id, old, &conf->pairings[i]);
+			super->units[id].conf_at = (uint32_t)i;
+			if (update_unit(super, id, old, &conf->pairings[i]))
+				counts->changed++;
+			else
+				counts->same++;
 			continue;
 		}
 		find_record(rows, &conf->pairings[i], &record);
 		log_info("pairing %s: added", record.name);
-		add_unit(super, &conf->pairings[i], &record, clock_mono_ms());
+		add_unit(super, i, &record, clock_mono_ms());
+		counts->added++;
 	}
 }
 
-enum code reload_again(struct super *super, struct err *err)
+void reload_failed(struct super *super, const struct err *err)
 {
-	struct version *old = super->version, *new = NULL;
+	log_error("reload: %s; the configuration stays as it was", err_text(err));
+	super->stats.reloads_failed++;
+}
+
+enum code reload_with(struct super *super, struct conf *conf, struct reload_counts *counts, struct err *err)
+{
+	struct version *old = super->version, *new = make_version(conf, old->conf->generation + 1);
 	struct rows rows = { NULL, 0, 0 };
 	struct err log_err = ERR_INIT;
 	struct pool_rules rules;
-	enum code rc = load(super, old->conf->generation + 1, &new, err);
+	enum code rc = check_fixed(old->conf, conf, err);
 
-	if (rc == E_OK)
-		rc = check_fixed(old->conf, new->conf, err);
 	if (rc == E_OK)
 		rc = lease_load(super->leases, keep_row, &rows, err);
 	if (rc != E_OK) {
-		log_error("reload: %s; the configuration stays as it was", err_text(err));
 		version_unref(&new);
 		mem_free(rows.at);
 		return rc;
@@ -382,11 +425,15 @@ enum code reload_again(struct super *super, struct err *err)
 	if (rows.n > 1)
 		qsort(rows.at, rows.n, sizeof(*rows.at), compare_rows);
 	super->version = new;
+	super->stats.reloads_ok++;
 	make_rules(new->conf, &rules);
 	pool_set_rules(&super->pool, &rules);
+	units_limits(super);
 	if (logs_open(super, &log_err) != E_OK)
 		log_error("%s; the log stays where it was", err_text(&log_err));
-	apply(super, old->conf, &rows);
+	logs_tell_workers(super);
+	apply(super, old->conf, &rows, counts);
+	look_at_refused(super);
 	log_info("reload: done, configuration %llu", (unsigned long long)new->conf->generation);
 	if (new->conf->print_configuration > 0)
 		conf_print(new->conf, print_line, NULL);

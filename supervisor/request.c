@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
+
 
 enum {
 	EXIT_FINE = 0, EXIT_FAIL = 1, EXIT_CONF = 2, EXIT_UNKNOWN = 3, EXIT_NEEDS_SERVICE = 69,
@@ -36,52 +36,130 @@ static uint32_t wanted(struct super *super, uint32_t client, const json_t *args)
 {
 	const char *name = json_string_value(json_object_get(args, "pairing"));
 	uint32_t unit = name != NULL ? unit_find(super, name) : POOL_NONE;
-	char text[160];
+	const char *near;
+	char text[256];
 
 	if (unit != POOL_NONE && !super->pool.pairings[unit].removed)
 		return unit;
-	snprintf(text, sizeof(text), "there is no pairing '%.64s'", name != NULL ? name : "");
+	near = name != NULL ? conf_near_pairing(super->version->conf, name) : NULL;
+	snprintf(text, sizeof(text), "there is no pairing '%.64s'%s%s%s", name != NULL ? name : "",
+		 near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
 	done(super, client, EXIT_UNKNOWN, text);
 	return POOL_NONE;
 }
 
+/* --- documents --- */
+
+static void send_document(struct super *super, uint32_t client, char *text)
+{
+	if (text != NULL)
+		control_part(super->control, client, span_of(text));
+	done(super, client, text != NULL ? EXIT_FINE : EXIT_FAIL,
+	     text != NULL ? NULL : "the answer cannot be written as JSON");
+	mem_free(text);
+}
+
 static void cmd_status(struct super *super, uint32_t client, const json_t *args)
 {
-	char *text = status_text(super);
-
 	(void)args;
-	if (text == NULL) {
-		done(super, client, EXIT_FAIL, "the status cannot be written as JSON");
+	send_document(super, client, status_text(super));
+}
+
+static void cmd_metrics(struct super *super, uint32_t client, const json_t *args)
+{
+	(void)args;
+	send_document(super, client, figures_text(super));
+}
+
+/* --- what is done to a pairing --- */
+
+static struct ask *free_ask(struct super *super)
+{
+	for (size_t i = 0; i < POOL_JOBS_MAX; i++)
+		if (super->asks[i].id == 0)
+			return &super->asks[i];
+	return NULL;
+}
+
+typedef bool operation(struct super *super, uint32_t unit, char *text, size_t size);
+
+static void operate(struct super *super, uint32_t client, const json_t *args, operation *op)
+{
+	uint32_t unit = wanted(super, client, args);
+	char text[400] = "";
+
+	if (unit == POOL_NONE)
+		return;
+	bool good = op(super, unit, text, sizeof(text));
+	if (good)
+		control_part(super->control, client, span_of(text));
+	done(super, client, good ? EXIT_FINE : EXIT_FAIL, good ? NULL : text);
+}
+
+/* Answered by request_pass_ended(). */
+static void sync_and_wait(struct super *super, uint32_t client, const json_t *args)
+{
+	uint32_t unit = wanted(super, client, args);
+	struct ask *ask = unit != POOL_NONE ? free_ask(super) : NULL;
+	char text[400] = "too many requests at once; try again later";
+
+	if (unit == POOL_NONE)
+		return;
+	bool runs = super->pool.pairings[unit].slot != POOL_NONE;
+	if (ask == NULL || !operate_sync(super, unit, text, sizeof(text))) {
+		done(super, client, ask == NULL ? EXIT_TEMPORARY : EXIT_FAIL, text);
 		return;
 	}
-	control_part(super->control, client, span_of(text));
-	mem_free(text);
-	done(super, client, EXIT_FINE, NULL);
+	*ask = (struct ask){ .id = ++super->last_ask, .client = client, .pairing = unit, .kind = WIRE_SYNC,
+			     .passes = runs ? 2 : 1 };
 }
 
 static void cmd_sync(struct super *super, uint32_t client, const json_t *args)
 {
-	uint32_t unit;
+	if (json_is_true(json_object_get(args, "wait"))) {
+		sync_and_wait(super, client, args);
+		return;
+	}
+	if (json_object_get(args, "pairing") != NULL) {
+		operate(super, client, args, operate_sync);
+		return;
+	}
+	for (uint32_t i = 0; i < super->n_units; i++) {
+		if (super->units[i].used && super->pool.pairings[i].used)
+			pool_wake(&super->pool, i, clock_mono_ms());
+	}
+	done(super, client, EXIT_FINE, NULL);
+}
 
-	if (super->mode == POOL_REQUEST) {
-		done(super, client, EXIT_NEEDS_SERVICE, "no supervisor runs; start it, or use mailshadowd --once");
-		return;
-	}
-	if (json_object_get(args, "pairing") == NULL) {
-		for (uint32_t i = 0; i < super->n_units; i++) {
-			if (super->units[i].used && super->pool.pairings[i].used)
-				pool_wake(&super->pool, i, clock_mono_ms());
-		}
-		done(super, client, EXIT_FINE, NULL);
-		return;
-	}
-	unit = wanted(super, client, args);
-	if (unit == POOL_NONE)
-		return;
-	if (pool_wake(&super->pool, unit, clock_mono_ms()))
-		done(super, client, EXIT_FINE, NULL);
-	else
-		done(super, client, EXIT_FAIL, "a person must act first: see 'mailshadow status'");
+static void cmd_stop(struct super *super, uint32_t client, const json_t *args)
+{
+	operate(super, client, args, operate_stop);
+}
+
+static void cmd_start(struct super *super, uint32_t client, const json_t *args)
+{
+	operate(super, client, args, operate_start);
+}
+
+static void cmd_resume(struct super *super, uint32_t client, const json_t *args)
+{
+	operate(super, client, args, operate_resume);
+}
+
+/* --- jobs --- */
+
+/* False: the item's name is not one. */
+static bool fill_ask(struct ask *ask, const json_t *args, enum wire_kind kind)
+{
+	const char *item = json_string_value(json_object_get(args, "item"));
+	json_int_t limit = json_integer_value(json_object_get(args, "limit"));
+
+	ask->kind = kind;
+	ask->subjects = json_is_true(json_object_get(args, "subjects"));
+	ask->options = json_is_true(json_object_get(args, "retry")) ? WIRE_OPT_RETRY : 0;
+	ask->options |= json_is_true(json_object_get(args, "discard")) ? WIRE_OPT_DISCARD : 0;
+	ask->limit = limit > 0 && limit < UINT32_MAX ? (uint32_t)limit : 0;
+	return snprintf(ask->item, sizeof(ask->item), "%s", item != NULL ? item : "") < (int)sizeof(ask->item);
 }
 
 static void ask_job(struct super *super, uint32_t client, const json_t *args, enum wire_kind kind)
@@ -90,56 +168,59 @@ static void ask_job(struct super *super, uint32_t client, const json_t *args, en
 
 	if (unit == POOL_NONE)
 		return;
-	for (size_t i = 0; i < POOL_JOBS_MAX; i++) {
-		struct ask *ask = &super->asks[i];
-
-		if (ask->id != 0)
-			continue;
-		if (!pool_ask(&super->pool, unit, kind, super->last_ask + 1))
-			break;
-		ask->id = ++super->last_ask;
-		ask->client = client;
-		ask->pairing = unit;
-		ask->kind = kind;
-		ask->subjects = json_is_true(json_object_get(args, "subjects"));
-		buf_init(&ask->parts, PARTS_MAX);
+	struct ask *ask = free_ask(super);
+	if (ask != NULL && !fill_ask(ask, args, kind)) {
+		done(super, client, EXIT_CONF, "the item's name is longer than 1024 bytes");
 		return;
 	}
-	done(super, client, EXIT_TEMPORARY, "too many requests at once; try again later");
-}
-
-static void cmd_plan(struct super *super, uint32_t client, const json_t *args)
-{
-	ask_job(super, client, args, WIRE_PLAN);
-}
-
-static void cmd_verify(struct super *super, uint32_t client, const json_t *args)
-{
-	ask_job(super, client, args, WIRE_VERIFY);
+	if (ask == NULL || !pool_ask(&super->pool, unit, kind, super->last_ask + 1)) {
+		done(super, client, EXIT_TEMPORARY, "too many requests at once; try again later");
+		return;
+	}
+	ask->id = ++super->last_ask;
+	ask->client = client;
+	ask->pairing = unit;
+	buf_init(&ask->parts, PARTS_MAX);
 }
 
 static void cmd_reload(struct super *super, uint32_t client, const json_t *args)
 {
-	struct err err = ERR_INIT;
-
 	(void)args;
-	if (super->mode != POOL_SERVICE) {
-		done(super, client, EXIT_NEEDS_SERVICE, "no supervisor runs as a service");
-		return;
-	}
-	sd_notify(0, "RELOADING=1");
-	enum code rc = reload_again(super, &err);
-	sd_notify(0, "READY=1");
-	done(super, client, rc == E_OK ? EXIT_FINE : EXIT_CONF, rc == E_OK ? NULL : err_text(&err));
+	reload_ask(super, client);
 }
 
-static const struct {
+/* A request is carried out here (run), or by a worker as a task of that kind. */
+static const struct command {
 	const char *name;
+	bool service;                /* only a running service can do it */
 	void (*run)(struct super *super, uint32_t client, const json_t *args);
+	enum wire_kind kind;
 } commands[] = {
-	{ "status", cmd_status }, { "sync", cmd_sync }, { "plan", cmd_plan }, { "verify", cmd_verify },
-	{ "reload", cmd_reload },
+	{ "status", false, cmd_status, WIRE_KINDS },
+	{ "metrics", false, cmd_metrics, WIRE_KINDS },
+	{ "sync", true, cmd_sync, WIRE_KINDS },
+	{ "stop", true, cmd_stop, WIRE_KINDS },
+	{ "start", true, cmd_start, WIRE_KINDS },
+	{ "resume", true, cmd_resume, WIRE_KINDS },
+	{ "reload", true, cmd_reload, WIRE_KINDS },
+	{ "plan", false, NULL, WIRE_PLAN },
+	{ "verify", false, NULL, WIRE_VERIFY },
+	{ "quarantine", false, NULL, WIRE_QUARANTINE },
+	{ "release", true, NULL, WIRE_RELEASE },
+	{ "journal", false, NULL, WIRE_JOURNAL },
+	{ "explain", false, NULL, WIRE_EXPLAIN },
 };
+
+static void run_command(struct super *super, uint32_t client, const struct command *c, const json_t *args)
+{
+	if (c->service && super->mode != POOL_SERVICE)
+		done(super, client, EXIT_NEEDS_SERVICE,
+		     "no supervisor runs as a service; start it, or use mailshadowd --once");
+	else if (c->run != NULL)
+		c->run(super, client, args);
+	else
+		ask_job(super, client, args, c->kind);
+}
 
 void request_line(void *ctx, uint32_t client, struct span line)
 {
@@ -150,7 +231,7 @@ void request_line(void *ctx, uint32_t client, struct span line)
 	for (size_t i = 0; cmd != NULL && i < ARRAY_LEN(commands); i++) {
 		if (strcmp(commands[i].name, cmd) != 0)
 			continue;
-		commands[i].run(super, client, json_object_get(json, "args"));
+		run_command(super, client, &commands[i], json_object_get(json, "args"));
 		json_decref(json);
 		return;
 	}
@@ -169,12 +250,14 @@ void request_gone(void *ctx, uint32_t client)
 {
 	struct super *super = ctx;
 
+	reload_gone(super, client);
 	for (size_t i = 0; i < POOL_JOBS_MAX; i++) {
 		struct ask *ask = &super->asks[i];
 
 		if (ask->id == 0 || ask->client != client)
 			continue;
-		pool_unask(&super->pool, ask->id, clock_mono_ms());
+		if (ask->kind != WIRE_SYNC)
+			pool_unask(&super->pool, ask->id, clock_mono_ms());
 		forget(ask);
 	}
 }
@@ -191,6 +274,22 @@ static void send_incomplete(struct super *super, const struct ask *ask, const ch
 		control_part(super->control, ask->client, span_of(text));
 	mem_free(text);
 	json_decref(json);
+}
+
+/* What was decided is carried out by the next pass: now. */
+static void follow_up(struct super *super, const struct ask *ask)
+{
+	if (ask->kind == WIRE_RELEASE || (ask->kind == WIRE_QUARANTINE && ask->options != 0))
+		pool_wake(&super->pool, ask->pairing, clock_mono_ms());
+}
+
+static int exit_of(const struct ask *ask, const struct worker *w, bool whole)
+{
+	bool verdict = ask->kind == WIRE_VERIFY || ask->kind == WIRE_EXPLAIN;
+
+	if (whole)
+		return verdict ? w->result.verdict : EXIT_FINE;
+	return ask->kind == WIRE_VERIFY ? VERIFY_IMPOSSIBLE : EXIT_FAIL;
 }
 
 void request_ended(struct super *super, const struct pool_action *a)
@@ -211,12 +310,28 @@ void request_ended(struct super *super, const struct pool_action *a)
 	whole = whole && buf_check(&ask->parts, E_INTERNAL, "the answer", NULL) == E_OK;
 	if (whole)
 		control_part(super->control, ask->client, buf_span(&ask->parts));
-	if (ask->kind == WIRE_VERIFY) {
-		if (!whole)
-			send_incomplete(super, ask, reason);
-		done(super, ask->client, whole ? w->result.verdict : VERIFY_IMPOSSIBLE, whole ? NULL : reason);
-	} else {
-		done(super, ask->client, whole ? EXIT_FINE : EXIT_FAIL, whole ? NULL : reason);
-	}
+	else if (ask->kind == WIRE_VERIFY)
+		send_incomplete(super, ask, reason);
+	if (whole)
+		follow_up(super, ask);
+	done(super, ask->client, exit_of(ask, w, whole), whole ? NULL : reason);
 	forget(ask);
+}
+
+void request_pass_ended(struct super *super, const struct pool_action *a)
+{
+	const struct record *r = &super->units[a->pairing].record;
+	char text[600];
+
+	snprintf(text, sizeof(text), "%s%s%s", rclass_name(a->rclass), r->reason[0] != '\0' ? ": " : "", r->reason);
+	for (size_t i = 0; i < POOL_JOBS_MAX; i++) {
+		struct ask *ask = &super->asks[i];
+
+		if (ask->id == 0 || ask->kind != WIRE_SYNC || ask->pairing != a->pairing || --ask->passes > 0)
+			continue;
+		if (a->rclass == RC_OK)
+			control_part(super->control, ask->client, span_of(text));
+		done(super, ask->client, a->rclass == RC_OK ? EXIT_FINE : EXIT_FAIL, a->rclass == RC_OK ? NULL : text);
+		forget(ask);
+	}
 }

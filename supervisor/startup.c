@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -26,12 +27,28 @@ const char *super_path(char *out, size_t size, const char *dir, const char *rest
 	return out;
 }
 
+/* `mailshadow status` typed by root while the service is down must not leave files behind that the
+ * service's user cannot open. */
+static enum code check_owner(const char *dir, struct err *err)
+{
+	const struct passwd *owner;
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) != 0 || st.st_uid == 0)
+		return E_OK;
+	owner = getpwuid(st.st_uid);
+	return err_set(err, E_USAGE, "%s belongs to another user, who could not open what root writes there; run "
+		       "this as that user: runuser -u %s -- COMMAND", dir, owner != NULL ? owner->pw_name : "THE-USER");
+}
+
 enum code startup_lock(struct super *super, struct err *err)
 {
 	const char *dir = super->version->conf->state_dir;
 	char path[PATH_MAX];
-	enum code rc = io_make_dirs(dir, 0700, err);
+	enum code rc = check_owner(dir, err);
 
+	if (rc == E_OK)
+		rc = io_make_dirs(dir, 0700, err);
 	if (rc != E_OK)
 		return rc;
 	super->lock_fd = open(super_path(path, sizeof(path), dir, "lock"),
@@ -102,6 +119,7 @@ static enum code open_control(struct super *super, struct err *err)
 enum code startup_open(struct super *super, struct err *err)
 {
 	super->started_ms = clock_wall_ms();
+	stats_init(&super->stats);
 	buf_init(&super->rx, WIRE_MAX);
 	buf_init(&super->rx_peer, BUS_ID_MAX + 192);
 	buf_init(&super->tx, WIRE_MAX);
@@ -110,7 +128,8 @@ enum code startup_open(struct super *super, struct err *err)
 		buf_init(&super->workers[i].in, (size_t)16 * 1024);
 		buf_init(&super->workers[i].out, (size_t)512 * 1024 * 1024);
 	}
-	enum code rc = proc_find_worker(super->program, sizeof(super->program), err);
+	enum code rc = super->program[0] != '\0' ? E_OK :
+		       proc_find_worker(super->program, sizeof(super->program), err);
 	if (rc == E_OK)
 		rc = logs_open(super, err);
 	if (rc == E_OK)
@@ -127,8 +146,12 @@ enum code startup_open(struct super *super, struct err *err)
 void startup_close(struct super *super)
 {
 	control_close(&super->control);
-	bus_close(&super->bus);
 	lease_close(&super->leases);
+	if (MS_FAST_END) {
+		bus_abandon(super->bus);     /* the lock goes with the process */
+		return;
+	}
+	bus_close(&super->bus);
 	for (uint32_t i = 0; i < POOL_SLOTS_MAX; i++) {
 		buf_free(&super->workers[i].id);
 		buf_free(&super->workers[i].in);

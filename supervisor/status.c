@@ -2,6 +2,7 @@
 #include "super.h"
 
 #include "../common/clock.h"
+#include "../common/mem.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -54,12 +55,9 @@ static int64_t wall_of(int64_t mono_ms)
 
 static json_t *next_run(const struct super *super, uint32_t unit)
 {
-	const struct pool_pairing *p = &super->pool.pairings[unit];
-	int64_t at = p->place.due > p->quarantined_until ? p->place.due : p->quarantined_until;
+	int64_t at = pool_next_run(&super->pool, unit, clock_mono_ms());
 
-	if (p->out != 0 || at == DUE_NEVER || super->mode != POOL_SERVICE)
-		return json_null();
-	return time_json(wall_of(at));
+	return at == DUE_NEVER || super->mode != POOL_SERVICE ? json_null() : time_json(wall_of(at));
 }
 
 /* result, code, reason and remedy; nulls before the first end of a task. */
@@ -90,11 +88,33 @@ static void set_outcome(json_t *object, const struct unit *u)
 			    json_null());
 }
 
+#define RATE_FROM_MS 2000
+
+/* Items done and to do. During a pass: its rate so far, and from it the time that is left; a first
+ * pass counts on from the slices before it. */
+static json_t *items_json(const struct super *super, uint32_t unit)
+{
+	const struct unit *u = &super->units[unit];
+	const struct record *r = &u->record;
+	bool live = super->pool.pairings[unit].slot != POOL_NONE && (u->live_done > 0 || u->live_todo > 0);
+	int64_t ms = clock_mono_ms() - u->granted_ms;
+	uint64_t per_minute = live && ms >= RATE_FROM_MS ? u->live_done * 60000 / (uint64_t)ms : 0;
+	json_t *rate = json_null(), *left = json_null();
+
+	if (per_minute > 0) {
+		rate = json_integer((json_int_t)per_minute);
+		left = json_integer((json_int_t)((u->live_todo * 60 + per_minute - 1) / per_minute));
+	}
+	return json_pack("{s:I, s:I, s:o, s:o}",
+			 "done", (json_int_t)(r->done + (live && !r->first_done ? u->live_done : 0)),
+			 "todo", (json_int_t)(live ? u->live_todo : r->todo),
+			 "perMinute", rate, "secondsLeft", left);
+}
+
 static json_t *pairing_json(const struct super *super, uint32_t unit, const struct conf_pairing *p)
 {
 	const struct unit *u = &super->units[unit];
 	const struct record *r = &u->record;
-	bool live = u->live_done > 0 || u->live_todo > 0;
 	json_t *o = json_pack("{s:s, s:o, s:o, s:s, s:s}", "name", p->name,
 			      "left", mailbox_json(&p->mailbox[SIDE_LEFT]),
 			      "right", mailbox_json(&p->mailbox[SIDE_RIGHT]),
@@ -104,9 +124,7 @@ static json_t *pairing_json(const struct super *super, uint32_t unit, const stru
 	json_object_set_new(o, "lastSuccess", time_json(r->success_ms));
 	json_object_set_new(o, "nextRun", next_run(super, unit));
 	set_outcome(o, u);
-	json_object_set_new(o, "items", json_pack("{s:I, s:I}",
-			    "done", (json_int_t)(live ? u->live_done : r->done),
-			    "todo", (json_int_t)(live ? u->live_todo : r->todo)));
+	json_object_set_new(o, "items", items_json(super, unit));
 	json_object_set_new(o, "quarantined", json_integer((json_int_t)r->quarantined));
 	json_object_set_new(o, "held", json_integer((json_int_t)r->held));
 	json_object_set_new(o, "failures", json_integer((json_int_t)r->failures));
@@ -141,26 +159,58 @@ static json_t *pool_json(const struct super *super)
 			 json_null());
 }
 
-char *status_text(const struct super *super)
+static bool add_json(struct buf *out, json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text != NULL)
+		buf_add(out, text, strlen(text));
+	mem_free(text);
+	return text != NULL;
+}
+
+/* Pairing by pairing: ten thousand of them as one tree would be the largest thing in this process. */
+static bool add_pairings(const struct super *super, struct buf *out)
 {
 	const struct conf *conf = super->version->conf;
-	json_t *pairings = json_array();
-	json_t *pid = super->mode == POOL_REQUEST ? json_null() : json_integer(getpid());
-	json_t *started = super->mode == POOL_REQUEST ? json_null() : time_json(super->started_ms);
-	json_t *top;
-	char *text;
+	bool first = true, good = true;
 
-	for (size_t i = 0; i < conf->n_pairings; i++) {
+	buf_add(out, "[", 1);
+	for (size_t i = 0; good && i < conf->n_pairings; i++) {
 		uint32_t unit = unit_find(super, conf->pairings[i].name);
 
-		if (unit != POOL_NONE)
-			json_array_append_new(pairings, pairing_json(super, unit, &conf->pairings[i]));
+		if (unit == POOL_NONE)
+			continue;
+		if (!first)
+			buf_add(out, ",", 1);
+		first = false;
+		good = add_json(out, pairing_json(super, unit, &conf->pairings[i]));
 	}
-	top = json_pack("{s:i, s:{s:o, s:o, s:I, s:o}, s:o, s:o}", "version", 1, "service", "pid", pid,
-			"startedAt", started, "configGeneration", (json_int_t)conf->generation,
-			"oldestSuccess", time_json(oldest_success(super)), "pool", pool_json(super),
-			"pairings", pairings);
-	text = json_dumps(top, JSON_COMPACT);
-	json_decref(top);
-	return text;
+	buf_add(out, "]", 1);
+	return good;
+}
+
+char *status_text(const struct super *super)
+{
+	json_t *pid = super->mode == POOL_REQUEST ? json_null() : json_integer(getpid());
+	json_t *started = super->mode == POOL_REQUEST ? json_null() : time_json(super->started_ms);
+	struct buf out;
+	bool good;
+
+	buf_init(&out, (size_t)1 << 30);
+	good = add_json(&out, json_pack("{s:i, s:{s:o, s:o, s:I, s:o}, s:o}", "version", 1, "service", "pid", pid,
+			"startedAt", started, "configGeneration", (json_int_t)super->version->conf->generation,
+			"oldestSuccess", time_json(oldest_success(super)), "pool", pool_json(super)));
+	if (good) {
+		out.n--;                 /* the brace: one member more */
+		buf_add(&out, ",\"pairings\":", strlen(",\"pairings\":"));
+		good = add_pairings(super, &out);
+		buf_add(&out, "}", 1);
+	}
+	(void)buf_str(&out);             /* ends it */
+	if (good && buf_check(&out, E_INTERNAL, "the status", NULL) == E_OK)
+		return out.p;
+	buf_free(&out);
+	return NULL;
 }

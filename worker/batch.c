@@ -3,11 +3,14 @@
 
 #include "../common/clock.h"
 #include "../common/io.h"
+#include "../common/log.h"
 #include "../common/pipe.h"
+#include "../common/trace.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,10 +33,9 @@ static enum code read_header(struct batch *batch, const json_t *json, struct err
 {
 	batch->bus = text_of(batch, json, "bus");
 	batch->id = text_of(batch, json, "id");
-	batch->level = text_of(batch, json, "level");
 	batch->slot = (uint32_t)json_integer_value(json_object_get(json, "slot"));
 	batch->incarnation = (uint32_t)json_integer_value(json_object_get(json, "incarnation"));
-	return batch->bus != NULL && batch->id != NULL && batch->level != NULL ? E_OK : malformed(err);
+	return batch->bus != NULL && batch->id != NULL ? E_OK : malformed(err);
 }
 
 /* A mailbox that some state knows must be there by itself: its absence is a finding, not a task. */
@@ -81,9 +83,28 @@ static enum code read_pairing(struct batch *batch, const json_t *json, struct er
 	return E_OK;
 }
 
+/* Another file under the same name, another level, another trace: from now on. */
+void batch_take_log(struct span payload)
+{
+	int fd = pipe_passed_fd();
+	char list[TRACE_LIST_MAX];
+
+	if (payload.n < 1 || payload.n > sizeof(list) || (uint8_t)payload.p[0] > LOG_L_DEBUG)
+		return;
+	log_set_level((enum log_level)payload.p[0]);
+	snprintf(list, sizeof(list), SPAN_FMT, SPAN_ARG(span_cut(payload, 1, payload.n)));
+	trace_set(list);
+	if (fd < 0)
+		return;
+	/* what was written before is in the old file */
+	(void)!dup2(fd, STDOUT_FILENO);
+	(void)!dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
 enum code batch_read(struct batch *batch, struct err *err)
 {
-	int64_t deadline = clock_mono_ms() + BIRTH_MS;
+	int64_t deadline = INT64_MAX;    /* this process was perhaps started before there was a batch */
 	enum pipe_type type = PIPE_BATCH;
 	struct buf in;
 	enum code rc = E_OK;
@@ -95,6 +116,11 @@ enum code batch_read(struct batch *batch, struct err *err)
 		rc = pipe_read(PIPE_FD, &in, deadline, &type, err);
 		if (rc != E_OK || type == PIPE_GO)
 			break;
+		deadline = clock_mono_ms() + BIRTH_MS;
+		if (type == PIPE_LOG) {
+			batch_take_log(buf_span(&in));
+			continue;
+		}
 		json_t *json = json_loadb(in.p, in.n, 0, NULL);
 		if (json == NULL)
 			rc = malformed(err);

@@ -4,6 +4,7 @@
 
 #include "../common/arena.h"
 #include "../common/err.h"
+#include "../common/span.h"
 
 #define BATCH_PAIRINGS_MAX 64
 
@@ -15,7 +16,7 @@ struct batch_pairing {
 
 struct batch {
 	struct arena *arena;
-	const char *bus, *id, *level;
+	const char *bus, *id;
 	uint32_t slot, incarnation;
 	struct batch_pairing pairings[BATCH_PAIRINGS_MAX];
 	size_t n;
@@ -23,8 +24,11 @@ struct batch {
 	size_t n_writable;
 };
 
-/* Read everything up to GO. Directories of local mailboxes that no state knows yet are made, because
- * nothing beside them can be made once the worker is jailed. */
+/* A PIPE_LOG's payload: from now on that file, level and trace. */
+void batch_take_log(struct span payload);
+/* Read everything up to GO; waits for its beginning as long as the supervisor lives. Directories of
+ * local mailboxes that no state knows yet are made, because nothing beside them can be made once the
+ * worker is jailed. */
 enum code batch_read(struct batch *batch, struct err *err) MS_MUST_USE;
 const struct batch_pairing *batch_find(const struct batch *batch, struct span name);  /* NULL: none */
 

@@ -2,12 +2,16 @@
  * are in a struct secret.
  */
 #include "creds.h"
+#include "batch.h"
 
 #include "../common/clock.h"
 #include "../common/pipe.h"
+#include "../common/trace.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ANSWER_MS 10000
 #define SECRET_ROOM ((size_t)80 * 1024)
@@ -43,7 +47,11 @@ enum code creds_get(uint64_t generation, enum side side, const char *purpose, st
 		return rc;
 	buf_init(&in, SECRET_ROOM);
 	(void)buf_room(&in, SECRET_ROOM);        /* at once, so that growing leaves no copy behind */
-	rc = pipe_read(PIPE_FD, &in, clock_mono_ms() + ANSWER_MS, &type, err);
+	do {
+		rc = pipe_read(PIPE_FD, &in, clock_mono_ms() + ANSWER_MS, &type, err);
+		if (rc == E_OK && type == PIPE_LOG)
+			batch_take_log(buf_span(&in));
+	} while (rc == E_OK && type == PIPE_LOG);
 	if (rc == E_OK && type == PIPE_REFUSED)
 		rc = refused(buf_span(&in), err);
 	else if (rc == E_OK && type != PIPE_SECRET)
@@ -60,5 +68,19 @@ bool creds_abandoned(void)
 	char byte;
 	ssize_t n = recv(PIPE_FD, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
+	while (n > 0) {          /* nothing was asked: only a PIPE_LOG can be there */
+		enum pipe_type type = PIPE_LOG;
+		struct buf in;
+
+		buf_init(&in, TRACE_LIST_MAX + 64);
+		bool good = pipe_read(PIPE_FD, &in, clock_mono_ms() + ANSWER_MS, &type, NULL) == E_OK &&
+			    type == PIPE_LOG;
+		if (good)
+			batch_take_log(buf_span(&in));
+		buf_free(&in);
+		if (!good)
+			return true;
+		n = recv(PIPE_FD, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	}
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }

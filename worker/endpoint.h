@@ -225,6 +225,7 @@ struct endpoint {
 	struct ep_req *first, *last;
 	bool opened;
 	uint64_t calls;
+	uint64_t written, written_bytes; /* items that were written, bytes of created bodies */
 };
 
 /* --- what the engine uses (endpoint.c, endpoint_wrap.c) --- */
@@ -252,6 +253,9 @@ struct ep_req {
 	bool asked, done;
 };
 
+/* Leave this side's endpoint alone until then (clock_mono_ms; 0 = it is free): a call waits if that
+ * is soon, else it is E_THROTTLED with the time that is left. Holds for the whole process. */
+void ep_pause(enum side side, int64_t until_ms);
 /* Start a request (returns when it waits for the first time); ep_collect waits for its end and
  * returns its code (copied to err). */
 void ep_ask(struct endpoint *ep, struct ep_req *req);

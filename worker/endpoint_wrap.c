@@ -3,6 +3,7 @@
  */
 #include "endpoint.h"
 
+#include "../common/clock.h"
 #include "../common/fail.h"
 #include "../common/mem.h"
 #include "fiber.h"
@@ -88,6 +89,49 @@ static void mark_unattempted(struct ep_req *r)
 	}
 }
 
+/* For the figures: what the store took, whether or not the whole call went well. */
+static void count_writes(struct endpoint *ep, const struct ep_req *r)
+{
+	const struct ep_op *ops = r->items;
+
+	for (size_t i = 0; r->verb == EP_V_APPLY && i < r->n; i++) {
+		if (ops[i].code != E_OK)
+			continue;
+		ep->written++;
+		if (ops[i].kind == EP_CREATE && ops[i].body != NULL)
+			ep->written_bytes += body_size(ops[i].body);
+	}
+}
+
+/* --- endpoints that asked others to slow down --- */
+
+#define WAIT_MAX_MS 20000        /* a longer pause is not sat out: the worker is of use elsewhere */
+static int64_t paused_until[SIDES];
+
+void ep_pause(enum side side, int64_t until_ms)
+{
+	paused_until[side] = until_ms;
+}
+
+static enum code sit_out(const struct endpoint *ep, struct err *err)
+{
+	int64_t left = paused_until[ep->side] - clock_mono_ms();
+
+	if (paused_until[ep->side] == 0 || left <= 0)
+		return E_OK;
+	if (left > WAIT_MAX_MS) {
+		err_set(err, E_THROTTLED, "endpoint %s is not to be asked for %lld s more", ep->env.conf->name,
+			(long long)(left + 999) / 1000);
+		err->wait_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+		return E_THROTTLED;
+	}
+	enum code rc = fiber_wait(-1, 0, paused_until[ep->side], err);
+	if (rc != E_TIMEOUT)
+		return rc;
+	err_clear(err);
+	return E_OK;
+}
+
 static void run_one(struct endpoint *ep, struct ep_req *r)
 {
 	err_clear(&r->err);
@@ -98,7 +142,10 @@ static void run_one(struct endpoint *ep, struct ep_req *r)
 		r->code = err_set(&r->err, E_CANCELLED, "stopped before a call");
 		return;
 	}
-	r->code = run_verb(ep, r);
+	r->code = sit_out(ep, &r->err);
+	if (r->code == E_OK)
+		r->code = run_verb(ep, r);
+	count_writes(ep, r);
 	if (r->code != E_OK && r->err.code == E_OK)
 		err_set(&r->err, r->code, "%s", code_text(r->code));
 	if (r->code != E_OK) {

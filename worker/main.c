@@ -1,16 +1,19 @@
 /* main.c - mailshadow-worker: born for one batch, jailed to it, gone after it.
  *
- * The order of the jail is the point of this file: (1) limits, no core, not dumpable; (2) the batch
- * is read; (3) Landlock, before any thread exists; (4) the bus, whose threads inherit it; (5) the
- * first message has arrived, so no more threads come; (6) seccomp for all threads; (7) work.
- * Started by the supervisor only: descriptor 3 is its socketpair, 2 the slot's log, argument 1 its pid.
+ * The order of the jail is the point of this file: (1) limits, no core, not dumpable; (2) the log
+ * and the batch are read; (3) Landlock, before any thread exists; (4) the bus, whose threads inherit it;
+ * (5) the first message has arrived, so no more threads come; (6) seccomp for all threads; (7) work.
+ * Started by the supervisor only: descriptor 3 is its socketpair, argument 1 its pid.
  */
 #include "../common/log.h"
+#include "../common/pipe.h"
 #include "batch.h"
+#include "net/tls.h"
 #include "sandbox.h"
 #include "task.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +28,25 @@ static int fail(const struct err *err)
 	return FAILED;
 }
 
+/* What every batch needs and none decides. Done while nothing is there to do yet: before the batch
+ * comes, else while the supervisor commits the first lease. */
+static enum code prepare(struct err *err)
+{
+	tls_prepare();
+	return sandbox_prepare(err);
+}
+
+static bool batch_is_there(void)
+{
+	struct pollfd p = { .fd = PIPE_FD, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 static void start_log(const struct batch *batch)
 {
-	enum log_level level = LOG_L_INFO;
 	char slot[16];
 
-	if (log_level_from_name(batch->level, &level))
-		log_set_level(level);
 	snprintf(slot, sizeof(slot), "%u", batch->slot + 1);
 	log_set_base("worker", slot);
 }
@@ -61,12 +76,16 @@ int main(int argc, char **argv)
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	fcntl(3, F_SETFD, FD_CLOEXEC);
-	if (sandbox_limits((pid_t)strtol(argv[1], NULL, 10), &err) != E_OK || batch_read(&batch, &err) != E_OK)
+	if (sandbox_limits((pid_t)strtol(argv[1], NULL, 10), &err) != E_OK ||
+	    (!batch_is_there() && prepare(&err) != E_OK) || batch_read(&batch, &err) != E_OK)
 		return fail(&err);
 	start_log(&batch);
-	if (jail(&batch, &err) != E_OK || task_begin(&batch, &worker, &err) != E_OK ||
-	    sandbox_seccomp(&err) != E_OK || task_loop(worker, &err) != E_OK)
+	if (jail(&batch, &err) != E_OK || task_begin(&batch, &worker, &err) != E_OK || prepare(&err) != E_OK ||
+	    task_await(worker, &err) != E_OK || sandbox_seccomp(&err) != E_OK || task_loop(worker, &err) != E_OK)
 		return fail(&err);
+	/* the supervisor has taken the last result */
+	if (MS_FAST_END)
+		_exit(0);
 	task_end(&worker);
 	arena_free(&batch.arena);
 	return 0;

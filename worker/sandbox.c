@@ -63,6 +63,12 @@ enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err)
 	return E_OK;
 }
 
+enum code sandbox_prepare(struct err *err)
+{
+	(void)err;
+	return E_OK;
+}
+
 enum code sandbox_seccomp(struct err *err)
 {
 	(void)err;
@@ -232,31 +238,49 @@ static int refuse_by_argument(scmp_filter_ctx ctx)
 	return rc;
 }
 
-enum code sandbox_seccomp(struct err *err)
-{
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	int rc = ctx == NULL ? -ENOMEM : 0;
+static scmp_filter_ctx filter;       /* prepared, not loaded */
 
-	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+static int build_filter(void)
+{
+	int rc;
+
+	filter = seccomp_init(SCMP_ACT_ALLOW);
+	rc = filter == NULL ? -ENOMEM : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (rc == 0)     /* a foreign ABI (x32, i386) is no way round */
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+		rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (rc == 0)
-		rc = refuse_names(ctx);
+		rc = refuse_names(filter);
 	if (rc == 0)
-		rc = refuse_sockets(ctx);
+		rc = refuse_sockets(filter);
 	if (rc == 0)
-		rc = refuse_by_argument(ctx);
-	if (rc == 0)
-		rc = seccomp_load(ctx);
-	if (ctx != NULL)
-		seccomp_release(ctx);
-	if (rc == 0)
-		return E_OK;
+		rc = refuse_by_argument(filter);
+	return rc;
+}
+
+static enum code seccomp_failed(int rc, struct err *err)
+{
 	errno = -rc;
 	return err_errno(err, E_INTERNAL, "seccomp");
+}
+
+enum code sandbox_prepare(struct err *err)
+{
+	int rc = filter != NULL ? 0 : build_filter();
+
+	return rc == 0 ? E_OK : seccomp_failed(rc, err);
+}
+
+enum code sandbox_seccomp(struct err *err)
+{
+	enum code rc = sandbox_prepare(err);
+	int loaded = rc == E_OK ? seccomp_load(filter) : 0;
+
+	if (filter != NULL)
+		seccomp_release(filter);
+	filter = NULL;
+	return loaded == 0 ? rc : seccomp_failed(loaded, err);
 }
 
 #endif

@@ -21,6 +21,8 @@ struct sandbox_dirs {
 };
 /* E_UNSUPPORTED if this kernel has no Landlock: then the caller says so and goes on. */
 enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err) MS_MUST_USE;
+/* Build the filter of sandbox_seccomp() already: pure computing, in this process's own time. */
+enum code sandbox_prepare(struct err *err) MS_MUST_USE;
 enum code sandbox_seccomp(struct err *err) MS_MUST_USE;
 
 #endif

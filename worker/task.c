@@ -13,6 +13,7 @@
 #include "../common/wire.h"
 #include "creds.h"
 #include "fiber.h"
+#include "net/conn.h"
 #include "sync/pass.h"
 
 #include <poll.h>
@@ -21,8 +22,10 @@
 #include <unistd.h>
 
 #define HEARTBEAT_MS 1000
+#define PROGRESS_BYTES 65536       /* on the wire, for a step of progress */
 #define FIRST_MS 10000
 #define LOST_EXIT 3
+#define SOFT_CANCEL_MS 5000  /* for a window of writes to end: what was sent and not answered is uncertain */
 
 struct worker {
 	const struct batch *batch;
@@ -31,7 +34,8 @@ struct worker {
 	bool have_first;             /* rx holds the first message, not handled yet */
 	bool draining;
 	uint64_t generation;         /* 0 = none */
-	bool cancelled;
+	int64_t cancel_ms;           /* monotonic: the pass ends itself before that, or is broken off; 0 = no */
+	struct pass_env *env;        /* of the pass that runs, or NULL */
 	int64_t beat_ms;
 	uint64_t progress, done, todo;
 };
@@ -64,18 +68,47 @@ static void send_type(struct worker *w, enum wire_type type)
 
 /* --- while a pass runs --- */
 
+static uint64_t peak_kib(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss : 0;
+}
+
 static void beat(struct worker *w)
 {
 	struct wire_msg msg = { .type = WIRE_HB };
-	struct rusage usage;
 
 	w->beat_ms = clock_mono_ms();
-	msg.u.HB.progress = w->progress;
+	/* a large message on a slow line is work; a dripping server is not */
+	msg.u.HB.progress = w->progress + conn_bytes_total() / PROGRESS_BYTES;
 	msg.u.HB.done = w->done;
 	msg.u.HB.todo = w->todo;
-	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		msg.u.HB.rss_kib = (uint64_t)usage.ru_maxrss;
+	msg.u.HB.rss_kib = peak_kib();
 	send_msg(w, &msg);
+}
+
+/* A sync ends with the window in hand, as at the end of its slice; what only reads ends at once. */
+static void cancel(struct worker *w)
+{
+	bool writes = w->env != NULL && w->env->mode == PASS_SYNC;
+
+	if (w->cancel_ms == 0)
+		w->cancel_ms = clock_mono_ms() + (writes ? SOFT_CANCEL_MS : 0);
+	if (writes)
+		w->env->slice_end_ms = 0;
+}
+
+/* An endpoint asked another worker to slow down: what runs here does not go on asking it. */
+static void heed_pause(const struct worker *w, struct span endpoint, int64_t pause_ms)
+{
+	for (enum side s = SIDE_LEFT; w->env != NULL && pause_ms > 0 && s <= SIDE_RIGHT; s++) {
+		if (!span_eq_str(endpoint, w->env->pairing->mailbox[s].endpoint->name))
+			continue;
+		log_info("endpoint " SPAN_FMT " slows us down: waiting %lld ms", SPAN_ARG(endpoint),
+			 (long long)pause_ms);
+		ep_pause(s, clock_mono_ms() + pause_ms);
+	}
 }
 
 static void hear(struct worker *w)
@@ -87,11 +120,13 @@ static void hear(struct worker *w)
 		if (wire_decode(buf_span(&w->rx), &msg, &err) != E_OK)
 			lost(err_text(&err));
 		if (msg.type == WIRE_CANCEL && msg.generation == w->generation)
-			w->cancelled = true;
+			cancel(w);
 		else if (msg.type == WIRE_DRAIN)
 			w->draining = true;
+		else if (msg.type == WIRE_YIELD && msg.generation == w->generation && w->env != NULL)
+			w->env->slice_end_ms = 0;
 		else if (msg.type == WIRE_PAUSE)
-			log_debug("endpoint " SPAN_FMT " asked another worker to wait", SPAN_ARG(msg.u.PAUSE.endpoint));
+			heed_pause(w, msg.u.PAUSE.endpoint, msg.u.PAUSE.pause_ms);
 	}
 }
 
@@ -104,7 +139,8 @@ static enum code hook(void *ctx, struct err *err)
 		lost("the supervisor is gone");
 	if (clock_mono_ms() - w->beat_ms >= HEARTBEAT_MS)
 		beat(w);
-	return w->cancelled ? err_set(err, E_CANCELLED, "the supervisor asked to stop") : E_OK;
+	return w->cancel_ms != 0 && clock_mono_ms() >= w->cancel_ms ?
+	       err_set(err, E_CANCELLED, "the supervisor asked to stop") : E_OK;
 }
 
 static enum code on_secret(void *ctx, enum side side, const char *purpose, struct secret **secret_r,
@@ -179,6 +215,11 @@ static void report(struct worker *w, struct span pairing, const struct pass_resu
 	m->todo = r->todo;
 	m->quarantined = r->quarantined;
 	m->held = r->held;
+	m->written_left = r->written[SIDE_LEFT];
+	m->written_right = r->written[SIDE_RIGHT];
+	m->bytes_left = r->written_bytes[SIDE_LEFT];
+	m->bytes_right = r->written_bytes[SIDE_RIGHT];
+	m->peak_kib = peak_kib();
 	m->text = span_cut(span_of(text), 0, 480);
 	send_msg(w, &msg);
 }
@@ -199,24 +240,33 @@ static void say(const struct wire_TASK *task, const struct pass_result *r, int64
 
 /* --- one task --- */
 
-static void run_pass(struct worker *w, const struct wire_TASK *task, const struct batch_pairing *p,
-		     const struct conf *conf, struct pass_result *result)
+static void run_pass(struct worker *w, const struct wire_TASK *task, const char *item,
+		     const struct batch_pairing *p, const struct conf *conf, struct pass_result *result)
 {
-	static const enum pass_mode modes[WIRE_KINDS] = { PASS_SYNC, PASS_PLAN, PASS_VERIFY };
+	static const enum pass_mode modes[WIRE_KINDS] = {
+		PASS_SYNC, PASS_PLAN, PASS_VERIFY, PASS_QUARANTINE, PASS_RELEASE, PASS_JOURNAL, PASS_EXPLAIN,
+	};
 	const struct conf_pairing *pairing = &conf->pairings[0];
 	struct pass_env env = {
 		.conf = conf, .pairing = pairing, .state_dir = p->state_dir,
 		.mode = modes[task->kind], .generation = w->generation,
 		.slice_end_ms = task->slice_ms > 0 ? clock_mono_ms() + task->slice_ms : INT64_MAX,
-		.subjects = task->subjects != 0, .ctx = w,
+		.subjects = task->subjects != 0, .act = task->options != 0, .limit = task->limit, .item = item,
+		.ctx = w,
 		.secret = on_secret, .logon = on_logon, .progress = on_progress, .part = on_part,
 	};
 
 	for (unsigned s = 0; s < SIDES; s++)
 		env.ca_pem[s] = pairing->mailbox[s].endpoint->ca_pem;
+	w->env = &env;
+	ep_pause(SIDE_LEFT, task->pause_left_ms > 0 ? clock_mono_ms() + task->pause_left_ms : 0);
+	ep_pause(SIDE_RIGHT, task->pause_right_ms > 0 ? clock_mono_ms() + task->pause_right_ms : 0);
 	fiber_set_hook(hook, w);
 	pass_run(&env, result);
 	fiber_set_hook(NULL, NULL);
+	w->env = NULL;
+	if (w->cancel_ms != 0 && result->code == E_YIELDED)
+		result->code = err_set(&result->err, E_CANCELLED, "the supervisor asked to stop");
 }
 
 static void run_task(struct worker *w, const struct wire_msg *msg)
@@ -228,7 +278,7 @@ static void run_task(struct worker *w, const struct wire_msg *msg)
 	int64_t from = clock_mono_ms();
 
 	w->generation = msg->generation;
-	w->cancelled = false;
+	w->cancel_ms = 0;
 	w->progress = w->done = w->todo = 0;
 	w->beat_ms = from;
 	send_type(w, WIRE_ACCEPT);
@@ -238,11 +288,14 @@ static void run_task(struct worker *w, const struct wire_msg *msg)
 		result.code = result.err.code;
 	} else {
 		struct wire_TASK copy = *task;
+		char *item = mem_strndup(task->item.p != NULL ? task->item.p : "", task->item.n);
 
+		copy.item = SPAN_NONE;
 		copy.pairing = span_of(p->name);     /* rx is used again while the pass runs */
 		log_set_base("pairing", p->name);
 		send_type(w, WIRE_BEGUN);
-		run_pass(w, &copy, p, conf, &result);
+		run_pass(w, &copy, item, p, conf, &result);
+		mem_free(item);
 		say(&copy, &result, clock_mono_ms() - from);
 		log_set_base("pairing", NULL);
 	}
@@ -286,7 +339,13 @@ enum code task_begin(const struct batch *batch, struct worker **worker_r, struct
 		return rc;
 	ready.u.READY.pid = (uint32_t)getpid();
 	send_msg(w, &ready);
-	rc = next_message(w, clock_mono_ms() + FIRST_MS, err);
+	return E_OK;
+}
+
+enum code task_await(struct worker *w, struct err *err)
+{
+	enum code rc = next_message(w, clock_mono_ms() + FIRST_MS, err);
+
 	w->have_first = rc == E_OK;
 	return rc;
 }

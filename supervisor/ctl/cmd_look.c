@@ -155,41 +155,13 @@ static void show_plan(struct ctl *ctl, json_t *document)
 			n == 1 ? "action" : "actions");
 }
 
-static int look(struct ctl *ctl, const struct link_request *request,
-		void (*show)(struct ctl *ctl, json_t *document))
-{
-	struct buf answer;
-
-	buf_init(&answer, LINK_ANSWER_MAX);
-	int rc = link_ask(ctl, request, &answer);
-	if (answer.n > 0 && !answer.overflow && (ctl->options & OPT_JSON) != 0) {
-		fwrite(answer.p, 1, answer.n, ctl->out);
-		if (answer.p[answer.n - 1] != '\n')
-			fputc('\n', ctl->out);
-	} else if (answer.n > 0 && !answer.overflow) {
-		json_t *document = link_document(ctl, &answer);
-
-		if (document != NULL)
-			show(ctl, document);
-		else
-			rc = request->failed;
-		json_decref(document);
-	}
-	if (answer.n == 0 && rc == EXIT_OK) {
-		ctl_error(ctl, "the answer is empty");
-		rc = request->failed;
-	}
-	buf_free(&answer);
-	return rc;
-}
-
 static int plan(struct ctl *ctl)
 {
 	static const struct link_request request = {
 		.cmd = "plan", .who = LINK_ANYBODY, .failed = EXIT_FAILED,
 	};
 
-	return look(ctl, &request, show_plan);
+	return link_show(ctl, &request, show_plan);
 }
 
 /* For verify 1 means that the sides differ, so that no answer is 2. */
@@ -199,7 +171,7 @@ static int verify(struct ctl *ctl)
 		.cmd = "verify", .who = LINK_ANYBODY, .failed = EXIT_CONFIG,
 	};
 
-	return look(ctl, &request, show_verdict);
+	return link_show(ctl, &request, show_verdict);
 }
 
 const struct ctl_command ctl_plan = {

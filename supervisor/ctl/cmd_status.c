@@ -48,8 +48,20 @@ static void show_service(struct ctl *ctl, json_t *document)
 		json_number(pool, "logonFailures"), json_number(pool, "threshold"),
 		json_number(pool, "restarts"), held[0] != '\0' ? ", dispatch held until " : "",
 		held);
-	if (json_text(service, "oldestSuccess")[0] != '\0')
-		fprintf(ctl->out, "Oldest success: %s\n", json_text(service, "oldestSuccess"));
+	if (json_array_size(json_object_get(document, "pairings")) > 0)
+		fprintf(ctl->out, "Oldest success: %s\n", json_text(service, "oldestSuccess")[0] != '\0' ?
+			json_text(service, "oldestSuccess") : "none yet for some pairing");
+}
+
+/* As exact as such a guess is. */
+static void add_time(struct buf *b, json_int_t seconds)
+{
+	if (seconds < 120)
+		buf_printf(b, "%" JSON_INTEGER_FORMAT " s", seconds);
+	else if (seconds < 7200)
+		buf_printf(b, "%" JSON_INTEGER_FORMAT " min", (seconds + 59) / 60);
+	else
+		buf_printf(b, "%" JSON_INTEGER_FORMAT " h", (seconds + 3599) / 3600);
 }
 
 static void add_progress(struct buf *b, json_t *pairing)
@@ -62,6 +74,11 @@ static void add_progress(struct buf *b, json_t *pairing)
 	buf_printf(b, "%" JSON_INTEGER_FORMAT " done", done);
 	if (todo > 0)
 		buf_printf(b, ", %" JSON_INTEGER_FORMAT " to do", todo);
+	if (todo > 0 && json_number(items, "perMinute") > 0) {
+		buf_printf(b, ", %" JSON_INTEGER_FORMAT " a minute, ", json_number(items, "perMinute"));
+		add_time(b, json_number(items, "secondsLeft"));
+		buf_add_str(b, " left");
+	}
 }
 
 /* "0x80040111 the logon was refused; check ..." and what else a person should know. */
@@ -106,7 +123,7 @@ static char *made_of(json_t *pairing, void (*add)(struct buf *b, json_t *pairing
 static void show_pairings(struct ctl *ctl, json_t *pairings)
 {
 	static const char *const heads[] = {
-		"Pairing", "Status", "State", "Last Updated", "Items", "Next Run", "Reason",
+		"Pairing", "Status", "State", "Last Updated", "Last Success", "Items", "Next Run", "Reason",
 	};
 	struct table *t = table_new(ARRAY_LEN(heads), heads);
 
@@ -118,6 +135,7 @@ static void show_pairings(struct ctl *ctl, json_t *pairings)
 		table_cell(t, json_text(p, "status"));
 		table_cell(t, json_text(p, "state"));
 		table_cell(t, json_text(p, "lastUpdated"));
+		table_cell(t, json_text(p, "lastSuccess"));
 		table_cell(t, progress);
 		table_cell(t, json_text(p, "nextRun"));
 		table_cell(t, reason);
@@ -126,6 +144,52 @@ static void show_pairings(struct ctl *ctl, json_t *pairings)
 	}
 	table_show(t, ctl->out);
 	table_free(&t);
+}
+
+static void show_fact(struct ctl *ctl, const char *name, const char *text)
+{
+	struct buf shown;
+
+	buf_init(&shown, 64 * 1024);
+	terminal_add(&shown, text, strlen(text));
+	fprintf(ctl->out, "%-14s %s\n", name, shown.n > 0 ? buf_str(&shown) : "-");
+	buf_free(&shown);
+}
+
+static void show_count(struct ctl *ctl, json_t *pairing, const char *key, const char *name, const char *command)
+{
+	json_int_t n = json_number(pairing, key);
+
+	if (n > 0)
+		fprintf(ctl->out, "%-14s %" JSON_INTEGER_FORMAT " (mailshadow %s %s)\n", name, n, command,
+			json_text(pairing, "name"));
+}
+
+/* One pairing: everything, a line each. */
+static void show_pairing(struct ctl *ctl, json_t *p)
+{
+	static const struct { const char *name, *key; } facts[] = {
+		{ "Pairing:", "name" }, { "Status:", "status" }, { "State:", "state" },
+		{ "Last Updated:", "lastUpdated" }, { "Last Success:", "lastSuccess" }, { "Next Run:", "nextRun" },
+	};
+	static const char *const sides[SIDES] = { "left", "right" };
+	char *progress = made_of(p, add_progress), *reason = made_of(p, add_reason);
+
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+		show_fact(ctl, facts[i].name, json_text(p, facts[i].key));
+	for (size_t i = 0; i < SIDES; i++) {
+		json_t *side = json_object_get(p, sides[i]);
+		char *text = mem_printf("%s on %s", json_text(side, "mailbox"), json_text(side, "endpoint"));
+
+		show_fact(ctl, i == 0 ? "Left:" : "Right:", text);
+		mem_free(text);
+	}
+	show_fact(ctl, "Items:", progress);
+	show_count(ctl, p, "quarantined", "Set aside:", "quarantine");
+	show_count(ctl, p, "held", "Held back:", "release");
+	show_fact(ctl, "Reason:", reason);
+	mem_free(progress);
+	mem_free(reason);
 }
 
 static void show_json(struct ctl *ctl, json_t *document)
@@ -157,6 +221,8 @@ static int show_once(struct ctl *ctl)
 		fputs("\033[H\033[2J", ctl->out);
 	if (rc == EXIT_OK && (ctl->options & OPT_JSON) != 0) {
 		show_json(ctl, document);
+	} else if (rc == EXIT_OK && ctl->pairing != NULL) {
+		show_pairing(ctl, json_array_get(json_object_get(document, "pairings"), 0));
 	} else if (rc == EXIT_OK) {
 		show_service(ctl, document);
 		show_pairings(ctl, json_object_get(document, "pairings"));

@@ -6,14 +6,20 @@
 #include <stdarg.h>
 
 static const struct ctl_command *const commands[] = {
-	&ctl_check_config, &ctl_print_config, &ctl_status, &ctl_sync,
-	&ctl_plan,	   &ctl_verify,	      &ctl_reload,
+	&ctl_status, &ctl_log, &ctl_sync, &ctl_stop, &ctl_start, &ctl_resume,
+	&ctl_plan, &ctl_verify, &ctl_explain, &ctl_journal, &ctl_quarantine, &ctl_release,
+	&ctl_check_config, &ctl_print_config, &ctl_reload,
 };
 
 static const struct { const char *name; unsigned bit; const char *summary; } options[] = {
 	{ "--json", OPT_JSON, "the documented JSON instead of a table" },
 	{ "--watch", OPT_WATCH, "show it again every two seconds" },
 	{ "--subjects", OPT_SUBJECTS, "name items with their subjects as well" },
+	{ "--retry", OPT_RETRY, "try what is set aside again at the next pass" },
+	{ "--discard", OPT_DISCARD, "drop what is held back: deleted items come back" },
+	{ "--all", OPT_ALL, "everything, not only the newest lines" },
+	{ "--wait", OPT_WAIT, "return when the pass has ended, with its outcome" },
+	{ "--follow", OPT_FOLLOW, "go on with what is written from now on (also -f)" },
 };
 
 void ctl_error(struct ctl *ctl, const char *fmt, ...)
@@ -32,6 +38,7 @@ static void show_usage(const struct ctl_command *c, FILE *out)
 {
 	static const char *const args[] = {
 		[ARGS_NONE] = "", [ARGS_MAYBE_PAIRING] = " [PAIRING]", [ARGS_PAIRING] = " PAIRING",
+		[ARGS_PAIRING_ITEM] = " PAIRING ITEM",
 	};
 	char line[120];
 	int n = snprintf(line, sizeof(line), "%s%s", c->name, args[c->args]);
@@ -104,8 +111,16 @@ static int check_use(struct ctl *ctl, const struct ctl_command *c)
 			return EXIT_CONFIG;
 		}
 	}
-	if (c->args == ARGS_PAIRING && ctl->pairing == NULL) {
+	if (c->args >= ARGS_PAIRING && ctl->pairing == NULL) {
 		ctl_error(ctl, "'%s' needs the name of a pairing; see mailshadow --help", c->name);
+		return EXIT_CONFIG;
+	}
+	if (c->args == ARGS_PAIRING_ITEM && ctl->item == NULL) {
+		ctl_error(ctl, "'%s' needs an item: its Message-ID, FOLDER:UID or key:HEX", c->name);
+		return EXIT_CONFIG;
+	}
+	if (c->args != ARGS_PAIRING_ITEM && ctl->item != NULL) {
+		ctl_error(ctl, "'%s' is one argument too many; see mailshadow --help", ctl->item);
 		return EXIT_CONFIG;
 	}
 	if (c->args == ARGS_NONE && ctl->pairing != NULL) {
@@ -135,11 +150,14 @@ static int take_word(struct ctl *ctl, const char *arg, const struct ctl_command 
 		*command = find_command(ctl, arg);
 		return *command != NULL ? EXIT_OK : EXIT_CONFIG;
 	}
-	if (ctl->pairing != NULL) {
+	if (ctl->item != NULL) {
 		ctl_error(ctl, "'%s' is one argument too many; see mailshadow --help", arg);
 		return EXIT_CONFIG;
 	}
-	ctl->pairing = arg;
+	if (ctl->pairing == NULL)
+		ctl->pairing = arg;
+	else
+		ctl->item = arg;
 	return EXIT_OK;
 }
 
@@ -162,6 +180,8 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err_out)
 			return EXIT_OK;
 		} else if (strcmp(arg, "--") == 0) {
 			words_only = true;
+		} else if (strcmp(arg, "-f") == 0) {
+			ctl.options |= OPT_FOLLOW;
 		} else if (strncmp(arg, "-c", 2) == 0) {
 			rc = take_file(&ctl, arg, argc, argv, &i);
 		} else {

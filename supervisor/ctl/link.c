@@ -74,15 +74,25 @@ static int connect_service(struct ctl *ctl, const char *dir)
 	return -2;
 }
 
-static char *request_text(struct ctl *ctl, const char *cmd)
+static char *request_text(struct ctl *ctl, const struct link_request *request)
 {
+	static const struct { unsigned bit; const char *arg; } bits[] = {
+		{ OPT_SUBJECTS, "subjects" }, { OPT_RETRY, "retry" }, { OPT_DISCARD, "discard" },
+		{ OPT_WAIT, "wait" },
+	};
 	json_t *args = json_object();
 
 	if (ctl->pairing != NULL)
 		json_object_set_new(args, "pairing", json_string(ctl->pairing));
-	if ((ctl->options & OPT_SUBJECTS) != 0)
-		json_object_set_new(args, "subjects", json_true());
-	json_t *root = json_pack("{s:s, s:o}", "cmd", cmd, "args", args);
+	if (ctl->item != NULL)
+		json_object_set_new(args, "item", json_string(ctl->item));
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++) {
+		if ((ctl->options & bits[i].bit) != 0)
+			json_object_set_new(args, bits[i].arg, json_true());
+	}
+	if (request->newest > 0 && (ctl->options & OPT_ALL) == 0)
+		json_object_set_new(args, "limit", json_integer((json_int_t)request->newest));
+	json_t *root = json_pack("{s:s, s:o}", "cmd", request->cmd, "args", args);
 	char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	return text;
@@ -311,7 +321,7 @@ int link_ask(struct ctl *ctl, const struct link_request *request, struct buf *an
 	struct link k = { .ctl = ctl, .request = request, .answer = answer, .fd = -1 };
 	int rc = EXIT_OK, conf_rc;
 	char *dir = runtime_directory(ctl, &conf_rc);
-	char *text = request_text(ctl, request->cmd);
+	char *text = request_text(ctl, request);
 
 	if (dir == NULL) {
 		rc = conf_rc;
@@ -346,4 +356,32 @@ json_t *link_document(struct ctl *ctl, struct buf *answer)
 	json_decref(root);
 	ctl_error(ctl, "the answer is not a JSON document");
 	return NULL;
+}
+
+int link_show(struct ctl *ctl, const struct link_request *request,
+	      void (*show)(struct ctl *ctl, json_t *document))
+{
+	struct buf answer;
+
+	buf_init(&answer, LINK_ANSWER_MAX);
+	int rc = link_ask(ctl, request, &answer);
+	if (answer.n > 0 && !answer.overflow && (ctl->options & OPT_JSON) != 0) {
+		fwrite(answer.p, 1, answer.n, ctl->out);
+		if (answer.p[answer.n - 1] != '\n')
+			fputc('\n', ctl->out);
+	} else if (answer.n > 0 && !answer.overflow) {
+		json_t *document = link_document(ctl, &answer);
+
+		if (document != NULL)
+			show(ctl, document);
+		else
+			rc = request->failed;
+		json_decref(document);
+	}
+	if (answer.n == 0 && rc == EXIT_OK) {
+		ctl_error(ctl, "the answer is empty");
+		rc = request->failed;
+	}
+	buf_free(&answer);
+	return rc;
 }

@@ -20,11 +20,15 @@ struct link_request {
 	enum link_who who;
 	int failed; /* exit code when no answer could be had: EXIT_FAILED; 2 for verify */
 	unsigned wait_s;         /* longest silence; 0 = as long as it takes */
+	unsigned newest;         /* ask for the newest so many lines, unless --all is given */
 };
 
 /* Ask with ctl->pairing and ctl->options as the arguments; the answer is appended to `answer`.
  * Returns the exit code that was answered, or why there is none (said on err_out). */
 int link_ask(struct ctl *ctl, const struct link_request *request, struct buf *answer) MS_MUST_USE;
+/* Ask, and show the answer: as it came with --json, else by `show`. */
+int link_show(struct ctl *ctl, const struct link_request *request,
+	      void (*show)(struct ctl *ctl, json_t *document)) MS_MUST_USE;
 /* The answer as a JSON object (json_decref); NULL and a message on err_out if it is not one. */
 json_t *link_document(struct ctl *ctl, struct buf *answer);
 

@@ -8,7 +8,9 @@ kept, deletions carried out, certificates verified, passwords in a file of mode 
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from xml.sax.saxutils import escape
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -79,7 +81,8 @@ class Product(Contestant):
         secret = seat.path("password")
         private(secret, seat.left["password"] + "\n")
         lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<mailshadow version="1">', "  <gateway>",
-                 "    <Workers>%d</Workers>" % self.processes]
+                 "    <Workers>%d</Workers>" % self.processes,
+                 "    <LastSyncTimeInterval>1440</LastSyncTimeInterval>"]
         for name, sub in (("StateDirectory", "state"), ("LogDirectory", "log"),
                           ("RuntimeDirectory", "run")):
             lines.append("    <%s>%s</%s>" % (name, escape(seat.path(sub)), name))
@@ -103,6 +106,50 @@ class Product(Contestant):
 
     def job(self, seat, _what, _plan=None):
         return {"argvs": [[self.program, "-c", seat.path("mailshadow.xml"), "--once"]]}
+
+    def service(self, seat):
+        return Service(self.program, seat.path("mailshadow.xml"))
+
+    def request(self, seat):
+        return {"argvs": [[os.path.join(os.path.dirname(self.program), "mailshadow"), "-c",
+                           seat.path("mailshadow.xml"), "sync", "p0", "--wait"]]}
+
+
+class Service:
+    """mailshadowd in the foreground, after its first pass, with nothing due for a day."""
+
+    def __init__(self, program, config):
+        self.program, self.config = program, config
+
+    def __enter__(self):
+        self.proc = subprocess.Popen([self.program, "-c", self.config, "--foreground"], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        command = os.path.join(os.path.dirname(self.program), "mailshadow")
+        for _ in range(600):
+            time.sleep(0.1)
+            done = subprocess.run([command, "-c", self.config, "sync", "p0", "--wait"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, check=False)
+            if done.returncode == 0:
+                break
+        time.sleep(0.4)             # its next worker is ready
+        return self
+
+    def __exit__(self, *_):
+        self.proc.terminate()
+        self.proc.wait(70)
+
+    def stat(self):
+        with open("/proc/%d/stat" % self.proc.pid) as f:
+            return f.read().rsplit(")", 1)[1].split()
+
+    def cpu(self):
+        """Seconds, with those of workers that have ended."""
+        return sum(int(x) for x in self.stat()[11:15]) / os.sysconf("SC_CLK_TCK")
+
+    def peak(self):
+        """KiB of the supervisor itself."""
+        with open("/proc/%d/status" % self.proc.pid) as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
 
 
 class Mbsync(Contestant):

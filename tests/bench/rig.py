@@ -264,6 +264,22 @@ class Set:
             raise Failed("changed something where nothing had changed")
         return answer
 
+    def nothing_served(self, who):
+        """The same, asked of a running service that has just made a pass by itself."""
+        seat, before = self.seat(who), self.file_names(who)
+        with who.service(seat) as service:
+            spent = service.cpu()
+            os.sync()
+            answer, text = self.rig.launcher.run(who.request(seat), seat.dir, self.timeout)
+            if any(answer["codes"]):
+                raise Failed("exit codes %s: %s" % (sorted(set(answer["codes"])), text[-600:]))
+            time.sleep(0.1)         # the worker is reaped, and counted
+            answer["cpu"] = answer.pop("user") + answer.pop("sys") + service.cpu() - spent
+            answer["rss"] = max(answer["rss"], service.peak())
+        if self.file_names(who) != before:
+            raise Failed("changed something where nothing had changed")
+        return answer
+
     def make_changes(self, who, new, flags, gone):
         """Changes both sides of the settled mailbox by IMAP, and keeps that as `changed`.
         Returns (expected result, what the wire limit is told)."""

@@ -23,6 +23,20 @@ from servers.proxy import Proxy
 _serial = itertools.count(1)
 
 
+_figures = []
+
+
+def figure(text):
+    """A line that the run's summary shows, passed or not: what was counted."""
+    _figures.append(text)
+    print(text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for text in _figures:
+        terminalreporter.write_line(text)
+
+
 def pytest_addoption(parser):
     parser.addoption("--part", default="1/1", help="I/N: run the I-th of N parts")
     parser.addoption("--full", action="store_true", help="run also what is marked full")

@@ -185,7 +185,7 @@ class Config:
         """Deletes a pairing's state, as after the loss of the gateway's disk."""
         path = self.state_db(pairing)
         assert os.path.exists(path), "no state file at " + path
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in ("", "-wal", "-open"):
             if os.path.exists(path + suffix):
                 os.unlink(path + suffix)
 
@@ -229,7 +229,8 @@ class Daemon:
             what, seconds, json.dumps(last, indent=1), self.config.log()[-3000:]))
 
     def workers(self):
-        return children(self.p.pid)
+        """Workers that have a batch; not the one that waits for its first."""
+        return [pid for pid in children(self.p.pid) if not is_spare(pid)]
 
     def signal(self, sig):
         os.kill(self.p.pid, sig)
@@ -247,7 +248,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL to the supervisor and whatever is left of its process group."""
-        pids = self.workers()
+        pids = children(self.p.pid)
         for pid in [self.p.pid] + pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -262,6 +263,14 @@ class Daemon:
     def __exit__(self, *_):
         if self.p.poll() is None:
             self.kill()
+
+
+def is_spare(pid):
+    """A worker gets its log with its batch."""
+    try:
+        return os.readlink("/proc/%d/fd/2" % pid) == "/dev/null"
+    except OSError:
+        return False
 
 
 def children(pid):

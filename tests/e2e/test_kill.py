@@ -12,6 +12,7 @@ import time
 import pytest
 
 import product
+from conftest import figure
 from scenario import mid, plain
 
 pytestmark = pytest.mark.product
@@ -149,6 +150,8 @@ def torture(make, kind, kills, seed):
     pair.verify()
     pair.idle()
     pair.close()
+    figure("%s, seed %d: %d kills in %d rounds, %d messages put, %d alive; 0 lost, 0 twice" % (
+        kind, seed, done, rounds, world.n, len(world.alive)))
 
 
 def seeds():

@@ -10,6 +10,7 @@ import random
 
 import pytest
 
+from conftest import figure
 from scenario import mid, plain
 from servers import cyrus
 
@@ -83,11 +84,40 @@ class Side:
 class World:
     def __init__(self, pair, rng):
         self.pair, self.rng, self.n, self.names = pair, rng, 0, 0
-        self.copies, self.removed = {}, set()
+        self.copies, self.removed, self.held = {}, set(), 0
 
     def next(self):
         self.names += 1
         return self.names
+
+    def pass_(self):
+        """One pass. A folder that was deleted and made anew under its name may be a restored backup:
+        what was in it is held back until a person has looked. Here the person removes it by hand."""
+        self.pair.close()
+        r = self.pair.config.once()
+        if r.rc == 0:
+            return
+        status = self.pair.status()
+        assert r.rc == 1 and status["result"] == "held", \
+            "%s\n%s\n%s" % (r, status, self.pair.config.log()[-4000:])
+        assert "the folder's ids changed" in self.pair.config.log(), self.pair.config.log()[-4000:]
+        got = [box.read() for box in self.pair.boxes]
+        removed = 0
+        for side in (0, 1):
+            for folder in sorted(got[side]):
+                there = [i.mid for i in got[1 - side].get(folder, ())]
+                for m in sorted(i.mid for i in got[side][folder] if folder != "Trash"):
+                    if m in there:
+                        there.remove(m)
+                        continue
+                    # Deleted with the folder, or moved out of it just before.
+                    moved = [f for f in got[1 - side].where(m) if f != "Trash"]
+                    assert m in self.removed or moved, "%s in %s is held, but nobody deleted it" % (m, folder)
+                    self.pair.boxes[side].remove(folder, m, count=1)
+                    removed += 1
+        assert removed == status["held"], (removed, status)
+        self.held += removed
+        self.pair.once()
 
     def check(self):
         for box in self.pair.boxes:
@@ -126,15 +156,19 @@ def live(make, kind, rounds):
         world.copies[mid(m)] = 1
         pair.left.put(m)
     pair.settle()
+    acts = 0
     for _ in range(rounds):
         for side in sides:
             for _ in range(rng.randint(1, 5)):
                 side.act()
+                acts += 1
         # Conflicts of names may take a second look; a third would be an oscillation.
-        pair.once()
-        pair.once()
+        world.pass_()
+        world.pass_()
         pair.equal()
         pair.verify()
         world.check()
         pair.idle()
     pair.close()
+    figure("%s: %d rounds, %d acts, %d messages made, %d removed, %d held back and looked at; 0 lost" % (
+        kind, rounds, acts, len(world.copies), len(world.removed), world.held))

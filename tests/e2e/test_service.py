@@ -228,6 +228,10 @@ def test_commands_while_it_runs(make):
         assert pair.config.ctl("sync", "p").rc == 0
         wait_for(lambda: pair.right.read().count() == 2)
         assert pair.config.ctl("sync", "nobody").rc == 3
+        pair.left.put(plain(3))
+        assert pair.config.ctl("sync", "p", "--wait").rc == 0
+        assert pair.right.read().count() == 3
+        assert pair.config.ctl("sync", "--wait").rc != 0, "without a pairing there is nothing to wait for"
         wait_for(lambda: pair.config.ctl("verify", "p", "--json").rc == 0)
         assert d.stop() == 0
     pair.close()

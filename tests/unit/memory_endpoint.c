@@ -528,6 +528,17 @@ static enum code m_apply(struct endpoint *ep, struct arena *a, struct ep_op *ops
 	return E_OK;
 }
 
+static bool has_children(const struct mem_store *s, const struct mem_folder *f)
+{
+	size_t n = strlen(f->path);
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (strncmp(s->folders[i].path, f->path, n) == 0 && s->folders[i].path[n] == '/')
+			return true;
+	}
+	return false;
+}
+
 static void folder_op(struct mem_store *s, struct ep_folder_op *op, struct arena *a)
 {
 	char *path = op->path.n > 0 ? arena_str(a, op->path) : NULL;
@@ -549,7 +560,7 @@ static void folder_op(struct mem_store *s, struct ep_folder_op *op, struct arena
 
 		mem_rename(s, from, path);
 		show(s, mem_folder_get(s, path), a, &op->folder_r);
-	} else if (f->n > 0) {
+	} else if (f->n > 0 || has_children(s, f)) {
 		op->code = E_FOLDER_REFUSED;
 		op->text = "not empty";
 	} else {

@@ -65,7 +65,7 @@ void pc_free(struct pass_case *c)
 
 void pc_forget_state(struct pass_case *c)
 {
-	static const char *const names[] = { "state.db", "state.db-wal", "state.db-shm" };
+	static const char *const names[] = { "state.db", "state.db-wal", "state.db-open" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char *path = mem_printf("%s/%s", c->dir, names[i]);

@@ -51,6 +51,7 @@ static void valid_file(void **state)
 	assert_int_equal(conf->dispatch_hold_ms, 5000);
 	assert_int_equal(conf->dispatch_hold_max_ms, 300000);
 	assert_int_equal(conf->crash_quarantine_ms, 3600000);
+	assert_int_equal(conf->credential_trial_ms, 300000);
 	assert_int_equal(conf->item_retry_ms, 3600000);
 	assert_int_equal(conf->log_level, LOG_L_INFO);
 	assert_string_equal(conf->trace, "");

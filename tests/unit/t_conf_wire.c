@@ -128,6 +128,55 @@ static void no_secret_travels(void **state)
 	buf_free(&b);
 }
 
+/* The whole, as the process that reads the file hands it over: secrets as where they are. */
+static void the_whole(void **state)
+{
+	struct conf_case *c = *state;
+	struct conf *got = NULL;
+	struct err err = ERR_INIT;
+	struct buf one, two;
+
+	buf_init(&one, 65536);
+	buf_init(&two, 65536);
+	conf_encode(c->conf, &one);
+	assert_null(strstr(buf_str(&one), "s3cret"));
+	if (conf_decode(one.p, one.n, &got, &err) != E_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(got->n_pairings, c->conf->n_pairings);
+	assert_int_equal(got->n_endpoints, c->conf->n_endpoints);
+	for (size_t i = 0; i < got->n_pairings; i++) {
+		const struct conf_pairing *a = &c->conf->pairings[i], *b = &got->pairings[i];
+
+		same_pairing(a, b);
+		for (enum side side = SIDE_LEFT; side < SIDES; side++) {
+			assert_true(b->mailbox[side].endpoint >= got->endpoints &&
+				    b->mailbox[side].endpoint < got->endpoints + got->n_endpoints);
+			same_text(a->mailbox[side].password.file, b->mailbox[side].password.file);
+			same_text(a->mailbox[side].endpoint->password.file, b->mailbox[side].endpoint->password.file);
+			assert_int_equal(a->mailbox[side].line, b->mailbox[side].line);
+			assert_int_equal(a->mailbox[side].endpoint->line, b->mailbox[side].endpoint->line);
+		}
+	}
+	assert_memory_equal(&got->guard, &c->conf->guard, sizeof(got->guard));
+	conf_encode(got, &two);
+	assert_string_equal(buf_str(&one), buf_str(&two));
+	conf_free(&got);
+	for (size_t n = 0; n < one.n; n++)
+		assert_int_equal(conf_decode(one.p, n, &got, NULL), E_INTERNAL);
+	for (size_t i = 0; i < one.n; i++) {
+		for (const char *with = "\"x9{-]"; *with != '\0'; with++) {
+			char was = one.p[i];
+
+			one.p[i] = *with;
+			if (conf_decode(one.p, one.n, &got, NULL) == E_OK)
+				conf_free(&got);
+			one.p[i] = was;
+		}
+	}
+	buf_free(&one);
+	buf_free(&two);
+}
+
 /* Every prefix, and every byte changed: an error or a configuration, never a crash. */
 static void damage(void **state)
 {
@@ -226,7 +275,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(there_and_back), T(no_secret_travels), T(damage),
+		T(there_and_back), T(the_whole), T(no_secret_travels), T(damage),
 		T(wrong_values),   T(largest_fits),
 	};
 

@@ -284,6 +284,115 @@ static void test_trap_bad_in_the_middle(void **state)
 
 /* --- appends --- */
 
+/* A folder that goes away between the look and the change: its commands are answered BAD, and that is
+ * the end of that folder alone. */
+static void test_folder_gone_between_looks(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { SCRIPT_LOGON(CORE),
+		"C: A3 LIST \"\" \"*\"", "S: A2 OK done", "S: * LIST () \"/\" INBOX", "S: * LIST () \"/\" B", "S: A3 OK done",
+		"C: A4 STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)", "C: A5 STATUS \"B\" (MESSAGES UIDNEXT UIDVALIDITY)",
+		"S: " STATUS0, "S: A4 OK done", "S: * STATUS B (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7)", "S: A5 OK done",
+		"C: A6 SELECT \"INBOX\"", "C: A7 SELECT \"B\"", SELECTED("3", "A6"), SELECTED("3", "A7"),
+		"C: A8 UID STORE 5 +FLAGS.SILENT (\\Seen)", "C: A9 SELECT \"INBOX\"", "C: A10 UID STORE 4 +FLAGS.SILENT (\\Seen)",
+		"S: A8 OK stored", "S: A9 NO [NONEXISTENT] no such mailbox", "S: A10 BAD no mailbox is selected", NULL };
+	struct world w = begin(lines);
+	struct ep_op ops[2];
+
+	opened(&w);
+	for (size_t i = 0; i < 2; i++)
+		ops[i] = (struct ep_op){ .kind = EP_FLAGS, .folder = &w.list.folders[i], .flags = EP_SEEN,
+					 .id = i == 0 ? SPAN_LIT("4") : SPAN_LIT("5"), .received = INT64_MIN };
+	if (apply(&w, ops, 2) != E_OK)
+		fail_msg("%s", err_text(&w.err));
+	assert_int_equal(ops[0].code, E_FOLDER_GONE);
+	assert_int_equal(ops[1].code, E_OK);
+	end(&w);
+}
+
+/* Two new keywords in one append: tried once, on no message, in the flight of the SELECT. */
+static void test_keywords_are_tried(void **state)
+{
+	(void)state;
+	static const char *const good[] = { SCRIPT_LOGON(QCAPS), QLIST,
+		"C: A5 SELECT \"INBOX\" (CONDSTORE)", "C: A6 UID STORE 4294967295 +FLAGS.SILENT (neu zwei)",
+		SELECTED("3", "A5"), "S: A6 OK nothing stored",
+		"C: A7 APPEND \"INBOX\" (neu) {4}", "S: + go", "L: 4", "C:  (zwei) {4+}", "L: 4", "C: ",
+		"S: A7 OK [APPENDUID 7 10:11] ok", NULL };
+	static const char *const bad[] = { SCRIPT_LOGON(QCAPS), QLIST,
+		"C: A5 SELECT \"INBOX\" (CONDSTORE)", "C: A6 UID STORE 4294967295 +FLAGS.SILENT (neu zwei)",
+		SELECTED("3", "A5"), "S: A6 BAD what is that UID", "!next", SCRIPT_LOGON(QCAPS), QLIST,
+		"C: A5 APPEND \"INBOX\" (neu) {4}", "S: + go", "L: 4", "C:  (zwei) {4}", "S: + go", "L: 4", "C: ",
+		"S: A5 OK [APPENDUID 7 10:11] ok", NULL };
+	const char *const *const scripts[] = { good, bad };
+
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		struct world w = begin(scripts[i]);
+		struct ep_op ops[2];
+
+		opened(&w);
+		ops[0] = create(&w, body("ab\r\n", 0), "neu");
+		ops[1] = create(&w, body("cd\r\n", 0), "zwei");
+		if (apply(&w, ops, 2) != E_OK)
+			fail_msg("script %zu: %s", i, err_text(&w.err));
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(ops[k].code, E_OK);
+			body_free(&ops[k].body);
+		}
+		end(&w);
+	}
+}
+
+/* RFC 7889: a limit of one mailbox, told by STATUS. */
+static void test_append_limit_of_a_folder(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { SCRIPT_LOGON("LITERAL+ UIDPLUS APPENDLIMIT"),
+		"C: A3 LIST \"\" \"*\"", "S: A2 OK done", "S: * LIST () \"/\" INBOX", "S: A3 OK done",
+		"C: A4 STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY APPENDLIMIT)",
+		"S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7 APPENDLIMIT 5)", "S: A4 OK done",
+		"C: A5 SELECT \"INBOX\"", SELECTED("3", "A5"),
+		"C: A6 APPEND \"INBOX\" {4}", "S: + go", "L: 4", "C: ", "S: A6 OK [APPENDUID 7 10] ok", NULL };
+	struct world w = begin(lines);
+	struct ep_op ops[2];
+
+	opened(&w);
+	ops[0] = create(&w, body("abcd\r\n", 0), NULL);
+	ops[1] = create(&w, body("cd\r\n", 0), NULL);
+	assert_int_equal(apply(&w, ops, 2), E_OK);
+	assert_int_equal(ops[0].code, E_ITEM_TOO_BIG);
+	assert_int_equal(ops[1].code, E_OK);
+	for (int k = 0; k < 2; k++)
+		body_free(&ops[k].body);
+	end(&w);
+}
+
+/* RFC 6855: a message with a UTF-8 header goes as UTF8 (literal8). */
+static void test_utf8_append(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { SCRIPT_LOGON("LITERAL+ UIDPLUS ENABLE UTF8=ACCEPT"),
+		"C: A3 ENABLE UTF8=ACCEPT", "C: A4 LIST \"\" \"*\"", "S: A2 OK done", "S: * ENABLED UTF8=ACCEPT",
+		"S: A3 OK done", "S: * LIST () \"/\" INBOX", "S: A4 OK done",
+		"C: A5 STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)", "S: " STATUS0, "S: A5 OK done",
+		"C: A6 SELECT \"INBOX\"", SELECTED("3", "A6"),
+		"C: A7 APPEND \"INBOX\" UTF8 (~{18}", "S: + go", "L: 18", "C: )", "S: A7 OK [APPENDUID 7 10] ok",
+		"C: A8 APPEND \"INBOX\" {4+}", "L: 4", "C: ", "S: A8 OK [APPENDUID 7 11] ok", NULL };
+	struct world w = begin(lines);
+	struct ep_op ops[2];
+
+	opened(&w);
+	ops[0] = create(&w, body("Subject: \xc3\xbc\xc3\xa4\x21\r\n\r\n", 0), NULL);
+	ops[1] = create(&w, body("cd\r\n", 0), NULL);
+	if (apply(&w, ops, 2) != E_OK)
+		fail_msg("%s", err_text(&w.err));
+	for (int k = 0; k < 2; k++) {
+		assert_int_equal(ops[k].code, E_OK);
+		body_free(&ops[k].body);
+	}
+	end(&w);
+}
+
 static void test_multiappend_halves(void **state)
 {
 	(void)state;
@@ -683,7 +792,8 @@ int main(void)
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_other_logons), cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_starttls), cmocka_unit_test(test_trap_first_literal_waits),
 		cmocka_unit_test(test_trap_rush_only_when_proven), cmocka_unit_test(test_trap_bad_in_the_middle),
-		cmocka_unit_test(test_multiappend_halves), cmocka_unit_test(test_append_quota_and_lost),
+		cmocka_unit_test(test_folder_gone_between_looks), cmocka_unit_test(test_keywords_are_tried), cmocka_unit_test(test_append_limit_of_a_folder),
+		cmocka_unit_test(test_utf8_append), cmocka_unit_test(test_multiappend_halves), cmocka_unit_test(test_append_quota_and_lost),
 		cmocka_unit_test(test_find_uid_without_uidplus), cmocka_unit_test(test_uidvalidity_stops_writes),
 		cmocka_unit_test(test_remove_without_uidplus), cmocka_unit_test(test_copy_refused_leaves_original),
 		cmocka_unit_test(test_keywords_that_do_not_fit), cmocka_unit_test(test_qresync_delta),

@@ -118,6 +118,7 @@ static void test_full_duplex(void **state)
 	}
 	assert_int_equal(seen, PUSH + 1);
 	assert_int_equal(conn_bytes_out(c), PULL);
+	assert_true(conn_bytes_total() >= PULL);
 	mem_free(big);
 	part(&p, &c);
 	conn_set_deadlines(0, 0, 0);

@@ -157,6 +157,22 @@ static void t_change_beats_delete(void **state)
 	settled();
 }
 
+/* A delete of IMAP begins with a mark: marked here and gone there is gone, not changed. */
+static void t_mark_does_not_beat_delete(void **state)
+{
+	(void)state;
+	add(L, "INBOX", "marked");
+	add(L, "INBOX", "stays");
+	sync_ok();
+	mem_remove(L, mem_folder_get(L, "INBOX"), 0);
+	mem_set_flags(R, mem_folder_get(R, "INBOX"), 0, EP_DELETED, NULL);
+	struct pass_result r = sync_ok();
+	assert_int_equal(r.created, 0);
+	assert_int_equal(r.removed, 1);
+	assert_int_equal(mem_folder_get(R, "INBOX")->n, 1);
+	settled();
+}
+
 static void t_adoption(void **state)
 {
 	(void)state;
@@ -457,7 +473,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(t_first_copy), T(t_changes_both_ways), T(t_deletion_policies), T(t_change_beats_delete), T(t_adoption),
+		T(t_first_copy), T(t_changes_both_ways), T(t_deletion_policies), T(t_change_beats_delete), T(t_mark_does_not_beat_delete),
+		T(t_adoption),
 		T(t_folders), T(t_folder_collision), T(t_new_validity), T(t_guard), T(t_doubtful_listings),
 		T(t_quarantine), T(t_poor_servers), T(t_random),
 	};

@@ -108,8 +108,7 @@ static void test_restart_waits_for_the_last(void **ctx)
 	world_die(&w, 0);
 	assert_int_equal(w.pool.phase, POOL_RESTARTING);
 	assert_int_equal(w.grants, grants);
-	w.now += 61000;                       /* it does not listen */
-	world_tick(&w);
+	world_pass(&w, 61000);                /* it does not listen */
 	assert_true(w.killed[1]);
 	world_die(&w, 1);
 	assert_int_equal(w.pool.phase, POOL_RUNNING);
@@ -176,8 +175,8 @@ static void test_a_batch_has_one_pair_of_endpoints(void **ctx)
 	world_begin(&w, POOL_SERVICE, 2, 12, 3);
 	for (uint32_t s = 0; s < 2; s++) {
 		for (uint32_t i = 1; i < w.pool.slots[s].n_batch; i++)
-			assert_int_equal(w.pool.pairings[w.pool.slots[s].batch[i]].pair,
-					 w.pool.pairings[w.pool.slots[s].batch[0]].pair);
+			assert_int_equal(w.pool.pairings[w.pool.slots[s].batch[i]].lane,
+					 w.pool.pairings[w.pool.slots[s].batch[0]].lane);
 	}
 	world_finish(&w);
 }
@@ -282,11 +281,9 @@ static void test_silence_is_cancelled_then_killed(void **ctx)
 	}
 	w.now += 25000;
 	world_step(&w, world_event(&w, POOL_HB, 0));
-	w.now += 31000;
-	world_tick(&w);
+	world_pass(&w, 31000);
 	assert_true(w.cancelled[0] && !w.killed[0]);
-	w.now += 10000;
-	world_tick(&w);
+	world_pass(&w, 10000);
 	assert_true(w.killed[0]);
 	assert_true(w.lease[0].held);                  /* until it is reaped */
 	world_die(&w, 0);
@@ -441,8 +438,9 @@ static void test_a_changed_pairing_is_withdrawn(void **ctx)
 	world_begin(&w, POOL_SERVICE, 1, 3, 1);
 	world_settle(&w);
 	assert_int_equal(w.task[0], 0);
-	pool_changed(&w.pool, 0, 0, w.now);
-	pool_changed(&w.pool, 1, 0, w.now);            /* waits in the batch as it was */
+	struct pool_tie tie = world_tie(0, 0);
+	pool_changed(&w.pool, 0, &tie, w.now);
+	pool_changed(&w.pool, 1, &tie, w.now);            /* waits in the batch as it was */
 	world_take(&w);
 	assert_true(w.cancelled[0]);
 	uint32_t incarnation = w.pool.slots[0].incarnation;

@@ -132,7 +132,15 @@ struct mailkey mailkey_of(struct span header)
 	digest_end(&sink.digest, full);
 	memcpy(key.fp, full, sizeof(key.fp));
 	key.has_msgid = values[F_MSGID].n > 0;
+	key.msgid = mailkey_msgid_number(values[F_MSGID]);
 	return key;
+}
+
+int64_t mailkey_msgid_number(struct span msgid)
+{
+	if (msgid.n >= 2 && msgid.p[0] == '<' && msgid.p[msgid.n - 1] == '>')
+		msgid = span_cut(msgid, 1, msgid.n - 2);
+	return msgid.n > 0 ? (int64_t)(span_hash(msgid) >> 1 | 2) : 0;
 }
 
 struct span mailkey_msgid(struct span header)
@@ -141,6 +149,14 @@ struct span mailkey_msgid(struct span header)
 
 	find_fields(header, values, whole);
 	return values[F_MSGID];
+}
+
+struct span mailkey_subject(struct span header)
+{
+	struct span values[FIELDS], whole[FIELDS];
+
+	find_fields(header, values, whole);
+	return values[F_SUBJECT];
 }
 
 struct span mailkey_fields(struct arena *arena, struct span header)

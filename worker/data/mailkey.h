@@ -18,12 +18,18 @@
 struct mailkey {
 	uint8_t fp[MAILKEY_SIZE];
 	bool has_msgid;
+	int64_t msgid;               /* mailkey_msgid_number() of the Message-ID; 0 = none */
 };
 
 /* header: raw header lines (more fields than needed are fine), ends at an empty line or its end. */
 struct mailkey mailkey_of(struct span header);
 /* The Message-ID's value without blanks around it; SPAN_NONE if there is none. Points into header. */
 struct span mailkey_msgid(struct span header);
+/* A number for a Message-ID (with or without its brackets), never 0 or 1; by it a state that keeps no
+ * header finds an item again. 0 for an empty one. */
+int64_t mailkey_msgid_number(struct span msgid);
+/* The Subject's value as it stands, folds included; SPAN_NONE if there is none. Points into header. */
+struct span mailkey_subject(struct span header);
 /* Only the fields that count, raw, each with its line end: what a describe delivers. In the arena;
  * mailkey_of() of it equals that of the whole header. */
 struct span mailkey_fields(struct arena *arena, struct span header);

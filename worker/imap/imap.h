@@ -29,7 +29,7 @@
 	X(SPECIAL_USE, "SPECIAL-USE") X(CREATE_SPECIAL_USE, "CREATE-SPECIAL-USE") \
 	X(UIDPLUS, "UIDPLUS") X(MULTIAPPEND, "MULTIAPPEND") X(LITERAL_PLUS, "LITERAL+") \
 	X(LITERAL_MINUS, "LITERAL-") X(MOVE, "MOVE") X(ESEARCH, "ESEARCH") X(UNSELECT, "UNSELECT") \
-	X(OBJECTID, "OBJECTID") X(GMAIL, "X-GM-EXT-1")
+	X(OBJECTID, "OBJECTID") X(APPENDLIMIT, "APPENDLIMIT") X(GMAIL, "X-GM-EXT-1")
 enum imap_cap {
 #define X(id, text) IMAP_CAP_##id,
 	IMAP_CAP_LIST(X)
@@ -40,16 +40,30 @@ enum imap_cap {
 /* The stable key of a message that the server knows, and how it is called. */
 enum imap_key { IMAP_KEY_NONE, IMAP_KEY_GMAIL, IMAP_KEY_EMAILID, IMAP_KEY_GUID };
 
+/* What describe would ask about one message, told already. Lives in `life`. */
+struct imap_known {
+	uint32_t uid;
+	uint64_t size;
+	int64_t received;
+	struct span header, key;
+};
+
 /* What we know of one mailbox, as long as the endpoint lives. */
 struct imap_box {
 	struct imap_box *next;           /* in its hash chain */
 	struct span name;                /* as the server calls it */
 	uint32_t uidvalidity;            /* as the engine was told it last; 0 = not known */
+	uint32_t seen_uidvalidity;       /* as its last SELECT on this connection told */
+	int64_t seen_ms;                 /* when (clock_mono_ms) */
 	bool proven;                     /* the name was accepted in a command of this connection */
 	bool perm_known;                 /* the next three are from its PERMANENTFLAGS */
 	bool star;                       /* new keywords can be stored */
 	uint32_t flags;
 	const char *keywords;            /* those it can store in any case */
+	uint64_t append_limit;           /* its own, bytes (RFC 7889); 0 = none known */
+	uint32_t listed_uidnext;         /* as the last listing told; 0 = it did not */
+	struct imap_known *known;        /* new messages, ascending by UID, of `uidvalidity` */
+	size_t n_known, known_cap;
 };
 
 /* The selected mailbox: what the server said since its SELECT began. */
@@ -119,9 +133,11 @@ struct imap {
 	struct span challenge;           /* its text; in the verb's arena */
 	uint32_t slow_ms;                /* the server said [THROTTLED]: pause before each command */
 	struct buf cmd;                  /* the command that is being built */
+	bool hidden;                     /* what goes over the wire is not traced: it has secrets in it */
 	struct arena *arena;             /* of the verb that is running */
 	struct imap_sink sink;
-	const char *keywords_proven;     /* accepted in an APPEND on this connection */
+	const char *keywords_proven;     /* accepted in an APPEND or STORE on this connection */
+	bool no_trial;                   /* the trial STORE was answered BAD once */
 	bool append_proven;              /* an APPEND was accepted on this connection */
 	struct arena *listed;            /* LIST answers that open got in advance, for the first list */
 	struct imap_listing *ahead;
@@ -131,6 +147,12 @@ static inline bool imap_can(const struct imap *im, enum imap_cap cap)
 {
 	return im->caps >> cap & 1;
 }
+
+/* --- imap_trace.c --- */
+void imap_trace(const struct imap *im, char direction, struct span line);
+void imap_trace_logon(struct imap *im, bool begins);
+/* The line as it may be shown, appended to out. */
+void imap_trace_text(struct buf *out, struct span line, bool hide_quoted);
 
 /* --- imap_conn.c: connecting and logging on --- */
 
@@ -188,6 +210,9 @@ enum code imap_list_verb(struct endpoint *ep, struct arena *arena, struct ep_lis
 /* Send what a listing needs, so that imap_list_verb finds it answered (used by open). */
 enum code imap_list_ahead(struct imap *im, struct err *err) MS_MUST_USE;
 void imap_list_forget(struct imap *im);
+/* By attribute the first folder with a role keeps it; by name only top-level folders, and only for
+ * roles that nobody has. */
+void imap_settle_roles(struct ep_folder *folders, size_t n);
 /* Single folders by their names, in one round trip: *folders[i] is filled where found[i]. */
 enum code imap_list_names(struct imap *im, struct arena *arena, const struct span *names, size_t n,
 			  struct ep_folder **folders, bool *found, struct err *err) MS_MUST_USE;
@@ -200,6 +225,9 @@ enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_
 
 /* imap_append.c: all EP_CREATE of an apply. */
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;
+/* imap_prove.c: ask in one round trip what the APPENDs of `ops` would ask one by one. */
+enum code imap_prove(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;
+bool imap_keywords_proven(const struct imap *im, const struct imap_box *box, const char *keywords);
 
 /* imap_find.c: fill new_id of those that are E_OK; their mailbox is selected. */
 enum code imap_find_uids(struct imap *im, struct ep_op **ops, size_t n, uint32_t from, struct err *err) MS_MUST_USE;

@@ -6,7 +6,8 @@
  *   (a) only whitelisted flags, valid keywords, our own dates and quoted names are ever sent;
  *   (b) a literal is synchronising, so that the server judges the command before it gets the text,
  *       unless everything in front of it was accepted before on this connection: an APPEND as such,
- *       the mailbox's name (in a SELECT or APPEND), and each keyword (or the server named it);
+ *       the mailbox's name (in a SELECT or APPEND), and each keyword (in an APPEND, in a STORE to a UID
+ *       that no message has, or the server named it);
  *   (c) a BAD ends the connection at once; nothing more of the literal is sent.
  *
  * 1. MULTIAPPEND is atomic: on NO a batch is halved until the message that is refused is alone.
@@ -19,7 +20,6 @@
 
 #include "../../common/fail.h"
 #include "../data/flags.h"
-#include "imap_utf7.h"
 
 #define BATCH_ITEMS 1000
 #define BATCH_BYTES ((uint64_t)8 * 1024 * 1024)
@@ -27,6 +27,7 @@
 #define WINDOW 16                  /* commands under way at the most */
 #define WINDOW_BYTES ((uint64_t)4 * 1024 * 1024)   /* not answered while the next is being sent */
 #define RECONNECTS 24
+#define UNHEARD ((size_t)256 * 1024)    /* sent of a literal before we look whether it was refused */
 
 struct batch {
 	struct ep_op **ops;
@@ -47,17 +48,6 @@ struct appending {
 };
 
 /* --- one message --- */
-
-/* Each was accepted in an APPEND, or is one that the server itself names for this mailbox. */
-static bool keywords_proven(const struct imap *im, const struct imap_box *box, const char *keywords)
-{
-	struct span rest = span_of(keywords), word;
-
-	while (rest.n > 0 && span_next(&rest, ' ', &word))
-		if (!kw_has(im->keywords_proven, word) && !kw_has(box->keywords, word))
-			return false;
-	return true;
-}
 
 /* What this mailbox can hold of the keywords. */
 static const char *storable(struct imap *im, const struct imap_box *box, const char *keywords)
@@ -81,7 +71,7 @@ static bool is_utf8_header(const struct imap *im, const struct body *body)
 		return false;
 	for (size_t i = 0; i < header.n; i++)
 		if (header.p[i] & 0x80)
-			return imap_utf8_valid(header);
+			return span_is_utf8(header);
 	return false;
 }
 
@@ -89,11 +79,22 @@ static bool may_rush(const struct imap *im, const struct batch *b, const char *k
 {
 	if (!imap_can(im, IMAP_CAP_LITERAL_PLUS) && !(imap_can(im, IMAP_CAP_LITERAL_MINUS) && size <= MINUS_MAX))
 		return false;
-	return im->append_proven && b->box->proven && keywords_proven(im, b->box, keywords);
+	return im->append_proven && b->box->proven && imap_keywords_proven(im, b->box, keywords);
+}
+
+/* A server that reads as fast as we write never makes us wait, and so never makes us read. */
+static enum code hear(struct imap *im, size_t sent, size_t *unheard, struct err *err)
+{
+	*unheard += sent;
+	if (*unheard < UNHEARD)
+		return E_OK;
+	*unheard = 0;
+	return conn_poll(im->conn, err);
 }
 
 static enum code put_body(struct imap *im, struct body *body, struct err *err)
 {
+	size_t unheard = 0;
 	uint64_t at = 0, size = body_size(body);
 	enum code rc = E_OK;
 
@@ -107,7 +108,10 @@ static enum code put_body(struct imap *im, struct body *body, struct err *err)
 			imap_drop(im);       /* the literal cannot be finished */
 			return rc;
 		}
+		piece = span_cut(piece, 0, UNHEARD);
 		rc = conn_put(im->conn, piece.p, piece.n, err);
+		if (rc == E_OK)
+			rc = hear(im, piece.n, &unheard, err);
 		if (rc != E_OK)
 			return imap_lost(im, rc, err);
 		at += piece.n;
@@ -213,6 +217,12 @@ static void set_codes(struct batch *b, enum code code, const char *text)
 	b->done = true;
 }
 
+static void accept_batch(struct imap *im, struct batch *b)
+{
+	set_codes(b, E_OK, NULL);
+	take_appenduid(im, b);
+}
+
 static enum code do_alone(struct appending *a, struct batch *b, struct err *err);
 
 /* Atomic refusal: nothing of it was stored. */
@@ -236,8 +246,7 @@ static enum code settle_batch(struct appending *a, struct batch *b, struct err *
 	enum code rc;
 
 	if (b->call.status == IMAP_OK) {
-		set_codes(b, E_OK, NULL);
-		take_appenduid(a->im, b);
+		accept_batch(a->im, b);
 		return E_OK;
 	}
 	rc = imap_refusal(IMAP_AT_ITEM, &b->call, &why);
@@ -285,11 +294,19 @@ static enum code do_alone(struct appending *a, struct batch *b, struct err *err)
 
 /* --- all batches --- */
 
+/* The connection is gone: what was accepted stays accepted, what was sent and not answered is open. */
 static void mark_unanswered(struct appending *a)
 {
-	for (size_t i = 0; i < a->n; i++)
-		if (!a->batches[i].done && a->batches[i].whole && a->batches[i].call.status == IMAP_PENDING)
-			set_codes(&a->batches[i], E_ITEM_UNCERTAIN, NULL);
+	for (size_t i = 0; i < a->n; i++) {
+		struct batch *b = &a->batches[i];
+
+		if (b->done)
+			continue;
+		if (b->call.status == IMAP_OK)
+			accept_batch(a->im, b);
+		else if (b->whole && b->call.status == IMAP_PENDING)
+			set_codes(b, E_ITEM_UNCERTAIN, NULL);
+	}
 }
 
 /* Use all answers that are there; halving needs the connection for itself. */
@@ -372,9 +389,17 @@ static enum code send_all(struct appending *a, struct err *err)
 
 /* --- preparing --- */
 
+/* The server's and the folder's own limit; 0 = none known. */
+static uint64_t limit_of(struct imap *im, const struct ep_folder *folder)
+{
+	uint64_t all = im->ep->caps.max_item_bytes, own = imap_box(im, folder->name)->append_limit;
+
+	return all == 0 || (own != 0 && own < all) ? own : all;
+}
+
 static bool fit(struct imap *im, struct ep_op *op)
 {
-	uint64_t size = body_size(op->body), limit = im->ep->caps.max_item_bytes;
+	uint64_t size = body_size(op->body), limit = limit_of(im, op->folder);
 
 	if (size == 0) {
 		op->code = E_ITEM_BAD;
@@ -434,29 +459,6 @@ static enum code append_and_find(struct appending *a, struct ep_op **ops, size_t
 	return rc == E_OK ? imap_find_uids(im, ops, n, from, err) : rc;
 }
 
-/* SELECT all folders at once whose name or flags are not known yet: one round trip here saves one
- * per folder later. A folder that cannot be selected will refuse the APPEND and say why. */
-static enum code prime(struct imap *im, struct ep_op **ops, size_t n, struct err *err)
-{
-	const struct imap_box *last = NULL;
-	enum code rc = E_OK;
-
-	for (size_t i = 0; i < n && rc == E_OK; i++) {
-		const struct imap_box *box = imap_box(im, ops[i]->folder->name);
-		struct imap_call *call;
-
-		if (box == last || (box->proven && box->perm_known))
-			continue;
-		last = box;
-		call = arena_alloc(im->arena, sizeof(*call));
-		rc = imap_send_select(im, call, ops[i]->folder->name,
-				      imap_can(im, IMAP_CAP_CONDSTORE) ? " (CONDSTORE)" : "", err);
-		if (rc == E_OK)
-			rc = imap_await_window(im, WINDOW, err);
-	}
-	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
-}
-
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err)
 {
 	struct appending a = { .im = im };
@@ -468,7 +470,7 @@ enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct 
 		if (fit(im, ops[i]))
 			fits[n_fits++] = ops[i];
 	if (imap_can(im, IMAP_CAP_UIDPLUS)) {
-		rc = prime(im, fits, n_fits, err);
+		rc = imap_prove(im, fits, n_fits, err);
 		return rc == E_OK ? append_run(&a, fits, n_fits, err) : rc;
 	}
 	for (size_t from = 0, to; from < n_fits && rc == E_OK; from = to) {

@@ -1,22 +1,28 @@
-/* imap_apply.c - changes: flags, copies, moves and removals folder by folder, then the creates.
+/* imap_apply.c - changes: flags, copies, moves and removals of all folders, then the creates.
  *
- * 1. A command that changes a mailbox is sent only after the answer to its SELECT was seen and its
- *    UIDVALIDITY is the one that the engine knows. The SELECT of the next folder rides along.
+ * Three round trips, however many folders: (1) SELECT each that was not listed just now, to see that
+ * its UIDVALIDITY is the one that the engine knows; (2) the changes, removals only as a mark;
+ * (3) expunge what was marked. With one folder it stays selected, and (2) and (3) are one.
+ * 1. A command that changes a mailbox is sent only after a SELECT of it was answered with the known
+ *    UIDVALIDITY; one that cannot be undone (an expunge) only after a second SELECT, that of the mark.
  * 2. Nothing is expunged but what was asked for: UID EXPUNGE; without UIDPLUS a plain EXPUNGE only if
  *    a listing shows that no other message of the folder is marked \Deleted.
  * 3. Without MOVE the original is touched only after COPY was answered OK.
- * 4. What was sent and not answered is uncertain.
+ * 4. What was sent and not answered is uncertain; what was marked and not expunged is still there.
  * Removals come before creates: they make room. Its tests: tests/unit/t_imap_session.c,
  * tests/e2e/test_imap_*.py.
  */
 #include "imap_apply.h"
 
+#include "../../common/clock.h"
 #include "../../common/fail.h"
 #include "../data/flags.h"
 
 #include <stdlib.h>
 
 #define SET_MAX ((size_t)6000)
+#define WINDOW 40                  /* commands under way at the most */
+#define SEEN_MS 2000               /* so long after a SELECT its mailbox counts as seen */
 
 /* --- one folder's commands --- */
 
@@ -59,22 +65,23 @@ static int item_cmp(const void *a, const void *b)
 }
 
 /* Cut the folder's ops into runs that one command each can do. */
-static void make_batches(struct imap_applying *a, const struct imap_group *g)
+static void make_batches(struct imap_applying *a, struct imap_work *w)
 {
+	const struct imap_group *g = w->group;
 	struct arena *arena = a->im->arena;
 	struct item *items = arena_calloc(arena, g->n, sizeof(*items));
+	size_t cap = 0;
 
 	for (size_t i = 0; i < g->n; i++)
 		items[i] = (struct item){ &a->ops[g->wants[i].index], g->wants[i].uid };
 	qsort(items, g->n, sizeof(*items), item_cmp);
-	a->n = 0;
 	for (size_t i = 0; i < g->n; i++) {
-		struct imap_batch *b = a->n > 0 ? &a->batches[a->n - 1] : NULL;
+		struct imap_batch *b = w->n > 0 ? &w->batches[w->n - 1] : NULL;
 
 		if (b == NULL || b->n == SET_MAX / 11 || op_cmp(items[i - 1].op, items[i].op) != 0) {
-			a->batches = arena_grow(arena, a->batches, a->n, sizeof(*a->batches), &a->cap);
-			b = &a->batches[a->n++];
-			*b = (struct imap_batch){ .kind = items[i].op->kind };
+			w->batches = arena_grow(arena, w->batches, w->n, sizeof(*w->batches), &cap);
+			b = &w->batches[w->n++];
+			*b = (struct imap_batch){ .kind = items[i].op->kind, .select = &w->group->select };
 			b->ops = arena_calloc(arena, SET_MAX / 11, sizeof(*b->ops));
 			b->uids = arena_calloc(arena, SET_MAX / 11, sizeof(*b->uids));
 		}
@@ -92,6 +99,7 @@ static void add_set(struct imap *im, const struct imap_batch *b)
 enum code imap_send_store(struct imap *im, struct imap_call *call, const struct imap_batch *b, const char *how,
 			    uint32_t flags, const char *keywords, struct err *err)
 {
+	call->after = b->select;
 	imap_cmd_begin(im, call, "UID STORE");
 	add_set(im, b);
 	imap_cmd_add(im, how);
@@ -100,11 +108,9 @@ enum code imap_send_store(struct imap *im, struct imap_call *call, const struct 
 }
 
 /* Keywords that the mailbox knows already, or all if it takes new ones. */
-static const char *storable(struct imap *im, const char *keywords)
+static const char *storable(struct imap *im, const struct imap_box *box, const char *keywords)
 {
-	const struct imap_box *box = im->sel.box;
-
-	if (keywords == NULL || box == NULL || !box->perm_known || box->star)
+	if (keywords == NULL || !box->perm_known || box->star)
 		return keywords;
 	return kw_minus(im->arena, keywords, kw_minus(im->arena, keywords, box->keywords));
 }
@@ -112,10 +118,10 @@ static const char *storable(struct imap *im, const char *keywords)
 static enum code send_flags(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	const struct ep_op *op = b->ops[0];
-	const struct imap_box *box = im->sel.box;
-	uint32_t able = box != NULL && box->perm_known ? box->flags : EP_FLAGS_ALL;
+	const struct imap_box *box = imap_box(im, op->folder->name);
+	uint32_t able = box->perm_known ? box->flags : EP_FLAGS_ALL;
 	uint32_t add = op->flags & able, remove = op->flags_remove & able;
-	const char *kw_add = storable(im, op->keywords), *kw_remove = storable(im, op->keywords_remove);
+	const char *kw_add = storable(im, box, op->keywords), *kw_remove = storable(im, box, op->keywords_remove);
 	struct imap_call *first = &b->call;
 	enum code rc = E_OK;
 
@@ -136,20 +142,29 @@ enum code imap_send_copy(struct imap *im, struct imap_batch *b, const char *verb
 	add_set(im, b);
 	imap_cmd_name(im, b->ops[0]->to->name);
 	b->call.ctx = b;
+	b->call.after = b->select;
+	return imap_cmd_end(im, &b->call, err);
+}
+
+static enum code send_mark(struct imap *im, struct imap_batch *b, struct err *err)
+{
+	return imap_send_store(im, &b->mark, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
+}
+
+static enum code send_expunge(struct imap *im, struct imap_batch *b, struct err *err)
+{
+	b->call.after = b->select;
+	imap_cmd_begin(im, &b->call, "UID EXPUNGE");
+	add_set(im, b);
 	return imap_cmd_end(im, &b->call, err);
 }
 
 /* Mark and expunge exactly these. */
 enum code imap_send_remove(struct imap *im, struct imap_batch *b, struct err *err)
 {
-	struct imap_call *store = arena_alloc(im->arena, sizeof(*store));
-	enum code rc = imap_send_store(im, store, b, " +FLAGS.SILENT", EP_DELETED, NULL, err);
+	enum code rc = send_mark(im, b, err);
 
-	if (rc != E_OK)
-		return rc;
-	imap_cmd_begin(im, &b->call, "UID EXPUNGE");
-	add_set(im, b);
-	return imap_cmd_end(im, &b->call, err);
+	return rc == E_OK ? send_expunge(im, b, err) : rc;
 }
 
 static bool needs_turn(const struct imap *im, const struct imap_batch *b)
@@ -159,8 +174,14 @@ static bool needs_turn(const struct imap *im, const struct imap_batch *b)
 	return moves || (b->kind == EP_REMOVE && !imap_can(im, IMAP_CAP_UIDPLUS));
 }
 
-static enum code send_batch(struct imap *im, struct imap_batch *b, struct err *err)
+static enum code send_batch(struct imap_applying *a, struct imap_batch *b, struct err *err)
 {
+	struct imap *im = a->im;
+
+	if (fail_step("imap change"))
+		return err_set(err, E_CANCELLED, "stopped");
+	if (b->kind == EP_REMOVE && a->n > 1)
+		return send_mark(im, b, err);
 	b->sent = true;
 	switch (b->kind) {
 	case EP_FLAGS:
@@ -227,8 +248,16 @@ static bool has_uid(const struct imap_batch *b, uint32_t uid)
 	return false;
 }
 
+static struct imap_work *work_of(struct imap_applying *a, const struct imap_box *box)
+{
+	for (size_t i = 0; box != NULL && i < a->n; i++)
+		if (span_eq(a->work[i].group->folder->name, box->name))
+			return &a->work[i];
+	return NULL;
+}
+
 /* MOVE tells in an untagged answer, which may come before the tagged ones of commands in front of it
- * (Dovecot): its UIDs say whose it is. */
+ * (Dovecot): the mailbox that is selected and its UIDs say whose it is. */
 static enum code on_status(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
 {
 	struct imap_applying *a = ctx;
@@ -237,8 +266,9 @@ static enum code on_status(void *ctx, struct imap *im, struct imap_resp *r, stru
 	(void)err;
 	if (!span_eq_nocase_str(r->code, "COPYUID") || !first_source(r->args, &uid))
 		return E_OK;
-	for (size_t i = 0; i < a->n; i++) {
-		struct imap_batch *b = &a->batches[i];
+	struct imap_work *w = work_of(a, im->sel.box);
+	for (size_t i = 0; w != NULL && i < w->n; i++) {
+		struct imap_batch *b = &w->batches[i];
 
 		if (b->kind != EP_MOVE || !b->sent || b->copied || !has_uid(b, uid))
 			continue;
@@ -277,60 +307,6 @@ static void settle_copies(struct imap_applying *a, struct imap_batch *b)
 			imap_op_set(b->ops[i], b->copied ? E_ITEM_GONE : E_OK, NULL);
 }
 
-static void settle_batch(struct imap_applying *a, struct imap_batch *b)
-{
-	struct err why = ERR_INIT;
-
-	if (!b->sent)
-		return;
-	if (b->call.status == IMAP_PENDING) {
-		imap_batch_set(a->im, b, E_ITEM_UNCERTAIN, NULL);
-	} else if (b->call.status != IMAP_OK) {
-		enum code code = imap_refusal(IMAP_AT_ITEM, &b->call, &why);
-
-		if (keep_side_err(a, &why) == E_OK)
-			imap_batch_set(a->im, b, code, &why);
-	} else if (b->kind == EP_MOVE || b->kind == EP_COPY) {
-		settle_copies(a, b);
-	} else {
-		imap_batch_set(a->im, b, E_OK, NULL);
-	}
-}
-
-/* --- folder after folder --- */
-
-static enum code work_folder(struct imap_applying *a, struct imap_group *g, struct imap_group *next, struct err *err)
-{
-	struct imap *im = a->im;
-	enum code rc = E_OK;
-
-	make_batches(a, g);
-	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
-		if (needs_turn(im, &a->batches[i]))
-			continue;
-		if (fail_step("imap change"))
-			rc = err_set(err, E_CANCELLED, "stopped");
-		else
-			rc = send_batch(im, &a->batches[i], err);
-	}
-	bool alone = false;
-	for (size_t i = 0; i < a->n; i++)
-		alone |= needs_turn(im, &a->batches[i]);
-	if (rc == E_OK && next != NULL && !alone)
-		rc = imap_group_select(im, next, err);
-	if (rc == E_OK)
-		rc = imap_await_window(im, 0, err);
-	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
-		struct imap_batch *b = &a->batches[i];
-
-		if (needs_turn(im, b))
-			rc = b->kind == EP_MOVE ? imap_move_by_copy(im, b, err) : imap_remove_alone(im, b, err);
-	}
-	for (size_t i = 0; i < a->n; i++)
-		settle_batch(a, &a->batches[i]);
-	return rc;
-}
-
 static void refuse_folder(struct imap_applying *a, struct imap_group *g)
 {
 	const char *text = arena_printf(a->im->arena, "%s", err_text(&g->err));
@@ -341,26 +317,168 @@ static void refuse_folder(struct imap_applying *a, struct imap_group *g)
 		imap_op_set(&a->ops[g->wants[i].index], g->err.code, text);
 }
 
-static enum code work_all(struct imap_applying *a, struct err *err)
+/* The call that tells how it went: a removal that could not even be marked ends there. */
+static const struct imap_call *last_call(const struct imap_batch *b)
+{
+	bool unmarked = b->kind == EP_REMOVE && b->mark.status > IMAP_OK;
+
+	return unmarked ? &b->mark : &b->call;
+}
+
+static void settle_batch(struct imap_applying *a, struct imap_batch *b)
+{
+	struct err why = ERR_INIT;
+	const struct imap_call *call = last_call(b);
+
+	if (!b->sent && call == &b->call)
+		return;
+	if (call->status == IMAP_PENDING) {
+		imap_batch_set(a->im, b, E_ITEM_UNCERTAIN, NULL);
+	} else if (call->status != IMAP_OK) {
+		enum code code = imap_refusal(IMAP_AT_ITEM, call, &why);
+
+		if (keep_side_err(a, &why) == E_OK)
+			imap_batch_set(a->im, b, code, &why);
+	} else if (b->kind == EP_MOVE || b->kind == EP_COPY) {
+		settle_copies(a, b);
+	} else {
+		imap_batch_set(a->im, b, E_OK, NULL);
+	}
+}
+
+/* --- all folders --- */
+
+/* Its listing of just now was that of the known mailbox. */
+static bool seen_lately(struct imap *im, const struct imap_group *g)
+{
+	const struct imap_box *box = imap_box(im, g->folder->name);
+
+	return im->conn != NULL && box->uidvalidity != 0 && box->seen_uidvalidity == box->uidvalidity &&
+	       box->perm_known && clock_mono_ms() - box->seen_ms < SEEN_MS;
+}
+
+static enum code see_all(struct imap_applying *a, struct err *err)
 {
 	enum code rc = E_OK;
 
-	for (size_t i = 0; i < a->groups.n && rc == E_OK; i++) {
-		struct imap_group *g = &a->groups.g[i];
-		struct imap_group *next = i + 1 < a->groups.n ? g + 1 : NULL;
-
-		if (!g->selected)
-			rc = imap_group_select(a->im, g, err);
+	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
+		if (a->n > 1 && seen_lately(a->im, a->work[i].group))
+			continue;
+		rc = imap_group_select(a->im, a->work[i].group, err);
 		if (rc == E_OK)
-			rc = imap_await_window(a->im, 0, err);
-		if (rc != E_OK)
-			break;
-		if (g->refused)
-			refuse_folder(a, g);
-		else
-			rc = work_folder(a, g, next, err);
+			rc = imap_await_window(a->im, WINDOW, err);
+	}
+	return rc == E_OK ? imap_await_window(a->im, 0, err) : rc;
+}
+
+static enum code send_changes(struct imap_applying *a, struct imap_work *w, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = 0; i < w->n && rc == E_OK; i++) {
+		if (needs_turn(a->im, &w->batches[i]))
+			continue;
+		rc = w->begun ? E_OK : imap_group_select(a->im, w->group, err);
+		w->begun = true;
+		if (rc == E_OK)
+			rc = send_batch(a, &w->batches[i], err);
+		if (rc == E_OK)
+			rc = imap_await_window(a->im, WINDOW, err);
 	}
 	return rc;
+}
+
+/* From the last one backwards: it is the one that is selected. */
+static enum code change_all(struct imap_applying *a, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = a->n; i-- > 0 && rc == E_OK;)
+		if (!a->work[i].group->refused)
+			rc = send_changes(a, &a->work[i], err);
+	return rc == E_OK ? imap_await_window(a->im, 0, err) : rc;
+}
+
+/* What needs answers in between: nothing else is under way. */
+static enum code change_slowly(struct imap_applying *a, struct err *err)
+{
+	struct imap *im = a->im;
+	enum code rc = E_OK;
+
+	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
+		struct imap_work *w = &a->work[i];
+
+		for (size_t k = 0; k < w->n && rc == E_OK && !w->group->refused; k++) {
+			struct imap_batch *b = &w->batches[k];
+
+			if (!needs_turn(im, b))
+				continue;
+			rc = imap_group_select(im, w->group, err);
+			if (rc == E_OK)
+				rc = imap_await_window(im, 0, err);
+			if (rc == E_OK && !w->group->refused)
+				rc = b->kind == EP_MOVE ? imap_move_by_copy(im, b, err) : imap_remove_alone(im, b, err);
+		}
+	}
+	return rc;
+}
+
+/* Its answers are not awaited here: what comes next may go in the same flight. */
+static enum code expunge_all(struct imap_applying *a, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
+		struct imap_work *w = &a->work[i];
+
+		for (size_t k = 0; k < w->n && rc == E_OK; k++) {
+			struct imap_batch *b = &w->batches[k];
+
+			if (b->mark.status != IMAP_OK || b->sent || w->group->refused)
+				continue;
+			if (fail_step("imap expunge"))
+				return err_set(err, E_CANCELLED, "stopped");
+			rc = imap_group_select(a->im, w->group, err);
+			b->sent = rc == E_OK;
+			if (rc == E_OK)
+				rc = send_expunge(a->im, b, err);
+			if (rc == E_OK)
+				rc = imap_await_window(a->im, WINDOW, err);
+		}
+	}
+	return rc;
+}
+
+static void settle_all(struct imap_applying *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		struct imap_work *w = &a->work[i];
+
+		if (w->group->refused) {
+			refuse_folder(a, w->group);
+			continue;
+		}
+		for (size_t k = 0; k < w->n; k++)
+			settle_batch(a, &w->batches[k]);
+	}
+}
+
+static enum code work_all(struct imap_applying *a, struct err *err)
+{
+	enum code rc;
+
+	a->n = a->groups.n;
+	a->work = arena_calloc(a->im->arena, a->n + 1, sizeof(*a->work));
+	for (size_t i = 0; i < a->n; i++) {
+		a->work[i].group = &a->groups.g[i];
+		make_batches(a, &a->work[i]);
+	}
+	rc = see_all(a, err);
+	if (rc == E_OK)
+		rc = change_all(a, err);
+	if (rc == E_OK)
+		rc = change_slowly(a, err);
+	return rc == E_OK ? expunge_all(a, err) : rc;
 }
 
 enum code imap_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err)
@@ -386,6 +504,9 @@ enum code imap_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op
 	im->sink = (struct imap_sink){ 0 };
 	if (rc == E_OK && n_creates > 0)
 		rc = imap_append_all(im, creates, n_creates, err);
+	if (rc == E_OK)
+		rc = imap_await_window(im, 0, err);
+	settle_all(&a);
 	if (rc == E_OK && a.side_err.code != E_OK) {
 		if (err != NULL)
 			*err = a.side_err;

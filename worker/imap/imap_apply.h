@@ -7,20 +7,30 @@
 /* Ops of one folder that one command does. */
 struct imap_batch {
 	struct imap_call call;
+	struct imap_call mark;           /* of a removal: the STORE before its expunge */
 	struct ep_op **ops;              /* ascending by UID */
 	uint32_t *uids;
 	size_t n;
 	enum ep_op_kind kind;
+	const struct imap_call *select;  /* in front of its commands; refused, they are answered BAD */
 	bool copied;                     /* COPYUID was seen */
-	bool sent;
+	bool sent;                       /* `call` was */
+};
+
+/* All that is to be done in one folder. */
+struct imap_work {
+	struct imap_group *group;
+	struct imap_batch *batches;
+	size_t n;
+	bool begun;                      /* its SELECT for the changes was sent */
 };
 
 struct imap_applying {
 	struct imap *im;
 	struct ep_op *ops;
 	struct imap_groups groups;
-	struct imap_batch *batches;           /* of the folder that is being worked on */
-	size_t n, cap;
+	struct imap_work *work;
+	size_t n;
 	struct err side_err;             /* the first failure of the whole side; the rest goes on */
 };
 

@@ -179,6 +179,7 @@ enum code imap_log_on(struct imap *im, struct err *err)
 
 	if (auth == NULL)
 		auth = "";
+	imap_trace_logon(im, true);
 	im->by_token = strcmp(auth, "xoauth2") == 0 || strcmp(auth, "oauthbearer") == 0;
 	buf_init(&plain, PLAIN_MAX);
 	if (im->by_token) {
@@ -192,6 +193,7 @@ enum code imap_log_on(struct imap *im, struct err *err)
 	if (plain.p != NULL)
 		secret_wipe(plain.p, plain.cap);
 	buf_free(&plain);
+	imap_trace_logon(im, false);
 	if (rc == E_OK && call.status != IMAP_OK) {
 		call.what = "the logon";
 		rc = imap_refusal(IMAP_AT_LOGON, &call, err);

@@ -21,6 +21,7 @@
 #define WINDOW 48
 #define ROUNDS 3
 #define GAPS_MAX 20000           /* more UIDs than this that came and went: list everything */
+#define AHEAD_MAX 100            /* new messages of a folder that are described along with the changes */
 #define PRESIZE ((size_t)200000)
 
 struct cursor {
@@ -39,7 +40,7 @@ struct watch {
 	enum mode mode;
 	unsigned full_rounds;
 	bool done;
-	struct imap_call select, fetch, probe;
+	struct imap_call select, fetch, probe, ahead;
 	struct imap_selected at_select, at_end;
 	bool modseq_missing, modseq_seen;
 	struct ep_item *items;
@@ -91,6 +92,8 @@ static enum code take_fetch(struct watch *w, struct imap_resp *r, struct err *er
 
 	if (rc != E_OK || f.uid == 0)
 		return rc;
+	if (f.header.p != NULL && f.has_size)
+		imap_known_add(w->im, imap_box(w->im, w->c->folder->name), &f);
 	w->modseq_seen |= f.has_modseq;
 	if (!f.has_flags)
 		return E_OK;
@@ -172,6 +175,7 @@ static void forget_answers(struct watch *w)
 	w->select = (struct imap_call){ .done = on_select, .ctx = w };
 	w->fetch = (struct imap_call){ .after = &w->select, .done = on_fetched, .ctx = w };
 	w->probe = (struct imap_call){ .after = &w->select, .ctx = w };
+	w->ahead = (struct imap_call){ .after = &w->select, .ctx = w };
 }
 
 static enum code send_fetch(struct watch *w, struct err *err)
@@ -194,6 +198,22 @@ static enum code send_fetch(struct watch *w, struct err *err)
 	return imap_cmd_end(im, &w->probe, err);
 }
 
+/* A few new messages will be described next: ask now, in the same flight. */
+static enum code send_ahead(struct watch *w, struct err *err)
+{
+	struct imap *im = w->im;
+	struct imap_box *box = imap_box(im, w->c->folder->name);
+
+	box->n_known = 0;
+	if (box->uidvalidity != w->since.uidvalidity || box->listed_uidnext <= w->since.uidnext ||
+	    box->listed_uidnext - w->since.uidnext > AHEAD_MAX)
+		return E_OK;
+	imap_cmd_begin(im, &w->ahead, "UID FETCH");
+	imap_cmd_fmt(im, " %u:%u", w->since.uidnext, box->listed_uidnext - 1);
+	imap_cmd_add(im, imap_meta_items(im));
+	return imap_cmd_end(im, &w->ahead, err);
+}
+
 static enum code send_watch(struct watch *w, struct err *err)
 {
 	struct imap *im = w->im;
@@ -209,6 +229,8 @@ static enum code send_watch(struct watch *w, struct err *err)
 	enum code rc = imap_send_select(im, &w->select, w->c->folder->name, params, err);
 	if (rc == E_OK && w->mode != MODE_QRESYNC)
 		rc = send_fetch(w, err);
+	else if (rc == E_OK)
+		rc = send_ahead(w, err);
 	return rc == E_OK ? imap_await_window(im, WINDOW, err) : rc;
 }
 
@@ -356,6 +378,7 @@ static enum code judge(struct watch *w, struct err *err)
 	if (fetched && w->fetch.status != IMAP_OK && w->mode == MODE_FULL)
 		return give_up(w, imap_refusal(IMAP_AT_FOLDER, &w->fetch, &why), &why, err);
 	if (w->has_since && w->at_select.uidvalidity != w->since.uidvalidity) {
+		imap_box(w->im, w->c->folder->name)->n_known = 0;
 		w->c->reset = true;
 		w->has_since = false;
 		if (w->mode != MODE_FULL) {

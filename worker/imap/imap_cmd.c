@@ -107,6 +107,7 @@ static enum code put_cmd(struct imap *im, struct err *err)
 		return err_set(err, E_NET, "the connection is gone");
 	if (im->cmd.overflow)
 		return err_set(err, E_FOLDER_NAME, "a name cannot be sent to the server");
+	imap_trace(im, '>', buf_span(&im->cmd));
 	enum code rc = conn_put(im->conn, im->cmd.p, im->cmd.n, err);
 
 	buf_clear(&im->cmd);
@@ -172,6 +173,7 @@ enum code imap_cmd_run(struct imap *im, struct imap_call *call, const char *what
 
 static void add_base64(struct imap *im, struct buf *plain)
 {
+	im->hidden = true;       /* until the logon is over */
 	char *room = buf_room(&im->cmd, (plain->n + 2) / 3 * 4 + 1);
 
 	if (room != NULL)
@@ -199,6 +201,7 @@ void imap_cmd_secret_initial(struct imap *im, struct buf *plain)
 
 bool imap_cmd_login_word(struct imap *im, const char *p, size_t n)
 {
+	im->hidden = true;
 	for (size_t i = 0; i < n; i++)
 		if (p[i] < ' ' || p[i] > '~')
 			return false;

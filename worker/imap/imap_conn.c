@@ -28,8 +28,10 @@ void imap_drop(struct imap *im)
 	im->keywords_proven = NULL;
 	im->caps = 0;
 	for (size_t i = 0; i < IMAP_BUCKETS; i++)
-		for (struct imap_box *b = im->boxes[i]; b != NULL; b = b->next)
+		for (struct imap_box *b = im->boxes[i]; b != NULL; b = b->next) {
 			b->proven = false;
+			b->seen_uidvalidity = 0;
+		}
 }
 
 void imap_take_caps(struct imap *im, struct imap_cur *words)

@@ -176,6 +176,47 @@ struct imap_want *imap_group_find(struct imap_group *group, uint32_t uid)
 	return group->n == 0 ? NULL : bsearch(&key, group->wants, group->n, sizeof(key), want_cmp);
 }
 
+/* --- told ahead --- */
+
+void imap_known_add(struct imap *im, struct imap_box *box, const struct imap_fetched *f)
+{
+	if (box->n_known > 0 && box->known[box->n_known - 1].uid >= f->uid)
+		return;
+	box->known = arena_grow(im->life, box->known, box->n_known, sizeof(*box->known), &box->known_cap);
+	box->known[box->n_known++] = (struct imap_known){
+		.uid = f->uid, .size = f->size, .received = f->received,
+		.header = arena_span(im->life, f->header), .key = arena_span(im->life, f->key),
+	};
+}
+
+static int known_cmp(const void *a, const void *b)
+{
+	const struct imap_known *x = a, *y = b;
+
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+bool imap_known_use(struct imap *im, struct ep_meta *m)
+{
+	const struct imap_box *box = imap_box(im, m->folder->name);
+	struct imap_known key = { 0 };
+	const struct imap_known *k;
+	uint64_t uid;
+
+	if (box->n_known == 0 || !span_u64(m->id, UINT32_MAX, &uid))
+		return false;
+	key.uid = (uint32_t)uid;
+	k = bsearch(&key, box->known, box->n_known, sizeof(key), known_cmp);
+	if (k == NULL)
+		return false;
+	m->header = k->header;
+	m->size = k->size;
+	m->received = k->received;
+	m->key = k->key;
+	m->code = E_OK;
+	return true;
+}
+
 /* The mailbox that will be selected once all commands under way are answered. */
 static const struct imap_box *box_ahead(const struct imap *im)
 {

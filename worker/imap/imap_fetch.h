@@ -27,6 +27,13 @@ bool imap_is_body_literal(struct span line);
 /* " X-GUID" and the like, "" if the server has none. */
 const char *imap_key_item(const struct imap *im);
 
+/* What describe asks: " (RFC822.SIZE ...)". Lives in im->arena. */
+const char *imap_meta_items(struct imap *im);
+/* Keep what a FETCH of imap_meta_items() told, for the next describe; answers come ascending. */
+void imap_known_add(struct imap *im, struct imap_box *box, const struct imap_fetched *f);
+/* Fill from what was told already; false: it has to be asked for. */
+bool imap_known_use(struct imap *im, struct ep_meta *m);
+
 /* One element of the caller's array, by its UID. */
 struct imap_want {
 	uint32_t uid;

@@ -12,7 +12,7 @@
 #include "../data/mailkey.h"
 
 #define SET_MAX ((size_t)6000)     /* of a command line; 8 kB is what servers take */
-#define WINDOW 16
+#define WINDOW 40
 
 /* The verb that is running: exactly one of the two arrays is set. */
 struct reading {
@@ -257,6 +257,12 @@ static enum code read_all(struct reading *rd, struct err *err)
 	return rc;
 }
 
+const char *imap_meta_items(struct imap *im)
+{
+	return arena_printf(im->arena, " (RFC822.SIZE INTERNALDATE%s BODY.PEEK[HEADER.FIELDS (" MAILKEY_FIELDS ")])",
+			    imap_key_item(im));
+}
+
 enum code imap_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n,
 			     struct err *err)
 {
@@ -267,12 +273,11 @@ enum code imap_describe_verb(struct endpoint *ep, struct arena *arena, struct ep
 	for (size_t i = 0; i < n; i++) {
 		m[i].code = E_CANCELLED;
 		m[i].received = INT64_MIN;
-		if (!imap_groups_add(arena, &rd.groups, m[i].folder, m[i].id, i))
+		if (!imap_known_use(im, &m[i]) && !imap_groups_add(arena, &rd.groups, m[i].folder, m[i].id, i))
 			m[i].code = E_ITEM_GONE;
 	}
 	rc = imap_enter(im, arena, err);
-	rd.items = arena_printf(arena, " (RFC822.SIZE INTERNALDATE%s BODY.PEEK[HEADER.FIELDS (" MAILKEY_FIELDS ")])",
-				imap_key_item(im));
+	rd.items = imap_meta_items(im);
 	return rc == E_OK ? read_all(&rd, err) : rc;
 }
 

@@ -174,8 +174,11 @@ static void after_select(struct imap *im, const struct imap_call *call)
 	if (call->select != NULL) {
 		im->sel.box = call->status == IMAP_OK ? call->select : NULL;
 		im->sel.read_only = span_eq_nocase_str(call->code, "READ-ONLY");
-		if (call->status == IMAP_OK)
+		if (call->status == IMAP_OK) {
 			call->select->proven = true;
+			call->select->seen_uidvalidity = im->sel.uidvalidity;
+			call->select->seen_ms = clock_mono_ms();
+		}
 	}
 }
 
@@ -223,6 +226,7 @@ static enum code take_tagged(struct imap *im, struct imap_resp *r, struct err *e
 static enum code dispatch(struct imap *im, struct err *err)
 {
 	struct imap_resp r;
+	imap_trace(im, '<', buf_span(&im->scan.line));
 	enum code rc = imap_resp_parse(buf_span(&im->scan.line), &r, err);
 
 	if (rc != E_OK) {

@@ -117,7 +117,7 @@ static struct span decode_component(struct imap *im, struct arena *arena, struct
 
 	if (!im->utf8 && !imap_utf7_decode(arena, raw, &text))
 		text = raw;
-	if (!imap_utf8_valid(text) || span_find(text, 0, '\0') != SIZE_MAX)
+	if (!span_is_utf8(text) || span_find(text, 0, '\0') != SIZE_MAX)
 		text = make_printable(arena, raw);
 	return path_encode_component(arena, unescape(arena, text));
 }
@@ -171,7 +171,7 @@ static bool encode_component(struct imap *im, struct arena *arena, struct span p
 {
 	struct span text = escape(arena, path_decode_component(arena, part), im->separator, level);
 
-	if (part.n == 0 || !imap_utf8_valid(text))
+	if (part.n == 0 || !span_is_utf8(text))
 		return false;
 	if (!im->utf8)
 		return imap_utf7_encode(arena, text, raw_r);

@@ -97,9 +97,12 @@ enum code imap_refusal(enum imap_when when, const struct imap_call *call, struct
 	uint32_t wait_ms;
 	enum code code = imap_judge(when, call->code, call->text, &wait_ms);
 	struct span text = span_cut(call->text, 0, 300);
+	/* a person must see the page where to log in, also if the text does not name it */
+	bool page = code == E_WEB_LOGIN && call->args.n > 0 && span_find_nocase(text, "://") == SIZE_MAX;
 
-	err_set(err, code, "the server refused %s: %s" SPAN_FMT, call->what,
-		text.n == 0 ? "it gave no reason" : "", SPAN_ARG(text));
+	err_set(err, code, "the server refused %s: %s" SPAN_FMT "%s" SPAN_FMT, call->what,
+		text.n == 0 ? "it gave no reason" : "", SPAN_ARG(text), page ? " Page: " : "",
+		SPAN_ARG(page ? span_cut(call->args, 0, 150) : SPAN_NONE));
 	if (err != NULL)
 		err->wait_ms = wait_ms;
 	return code;

@@ -7,60 +7,6 @@
 
 static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
-/* One code point off *s; false at something that is not UTF-8. */
-static bool next_utf8(struct span *s, uint32_t *cp_r)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = (unsigned char)s->p[0];
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-
-	if (n == 0 || n > s->n)
-		return false;
-	uint32_t cp = n == 1 ? c : c & (0xffU >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		unsigned char next = (unsigned char)s->p[i];
-
-		if ((next & 0xc0) != 0x80)
-			return false;
-		cp = cp << 6 | (next & 0x3f);
-	}
-	if (cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
-		return false;
-	*cp_r = cp;
-	*s = span_cut(*s, n, s->n - n);
-	return true;
-}
-
-bool imap_utf8_valid(struct span text)
-{
-	uint32_t cp;
-
-	while (text.n > 0)
-		if (!next_utf8(&text, &cp))
-			return false;
-	return true;
-}
-
-static char *put_utf8(char *p, uint32_t cp)
-{
-	if (cp < 0x80) {
-		*p++ = (char)cp;
-	} else if (cp < 0x800) {
-		*p++ = (char)(0xc0 | cp >> 6);
-		*p++ = (char)(0x80 | (cp & 0x3f));
-	} else if (cp < 0x10000) {
-		*p++ = (char)(0xe0 | cp >> 12);
-		*p++ = (char)(0x80 | (cp >> 6 & 0x3f));
-		*p++ = (char)(0x80 | (cp & 0x3f));
-	} else {
-		*p++ = (char)(0xf0 | cp >> 18);
-		*p++ = (char)(0x80 | (cp >> 12 & 0x3f));
-		*p++ = (char)(0x80 | (cp >> 6 & 0x3f));
-		*p++ = (char)(0x80 | (cp & 0x3f));
-	}
-	return p;
-}
-
 static bool is_direct(uint32_t cp)
 {
 	return cp >= 0x20 && cp <= 0x7e;
@@ -113,9 +59,11 @@ bool imap_utf7_encode(struct arena *arena, struct span utf8, struct span *mutf7_
 	char *out = arena_raw(arena, utf8.n * 6 + 8), *p = out;
 	struct bits b = { 0 };
 	uint32_t cp;
+	size_t n;
 
-	while (utf8.n > 0) {
-		if (!next_utf8(&utf8, &cp) || cp < 0x20 || cp == 0x7f)
+	for (size_t at = 0; at < utf8.n; at += n) {
+		n = span_utf8(utf8, at, &cp);
+		if (n == 0 || cp < 0x20 || cp == 0x7f)
 			return false;
 		if (!is_direct(cp)) {
 			p = put_encoded(p, &b, cp);
@@ -148,7 +96,7 @@ static bool take_unit(char **p, uint32_t unit, uint32_t *high)
 	if (*high != 0) {
 		if (unit < 0xdc00 || unit > 0xdfff)
 			return false;
-		*p = put_utf8(*p, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
+		*p = utf8_put(*p, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
 		*high = 0;
 		return true;
 	}
@@ -160,7 +108,7 @@ static bool take_unit(char **p, uint32_t unit, uint32_t *high)
 		return false;
 	if (is_direct(unit) || unit < 0x20 || unit == 0x7f)
 		return false;        /* must not be encoded, or not be there at all */
-	*p = put_utf8(*p, unit);
+	*p = utf8_put(*p, unit);
 	return true;
 }
 

@@ -8,6 +8,5 @@
 bool imap_utf7_encode(struct arena *arena, struct span utf8, struct span *mutf7_r);
 /* False if it is not canonical mUTF-7: encode(decode(x)) == x holds for everything accepted. */
 bool imap_utf7_decode(struct arena *arena, struct span mutf7, struct span *utf8_r);
-bool imap_utf8_valid(struct span text);
 
 #endif

@@ -382,11 +382,14 @@ enum code local_apply(struct endpoint *ep, struct arena *arena, struct ep_op *op
 				ops[i].new_id = SPAN_NONE;
 			rc = local_element(arena, rc, &why, &ops[i].code, &ops[i].text);
 		}
-		if (rc != E_OK)
+		if (rc != E_OK) {
 			*err = why;
+			local_where(ep, ops[i].folder, rc, err);
+		}
 	}
 	enum code synced = sync_all(&sync, &late);
 	if (synced != E_OK) {
+		local_where(ep, NULL, synced, &late);
 		doubt_all(arena, ops, n, &late);
 		if (rc == E_OK)
 			*err = late;

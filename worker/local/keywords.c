@@ -270,7 +270,7 @@ static enum code write_file(struct keywords *k, int folder_fd, mode_t mode, stru
 	enum code rc = io_replace_file(folder_fd, KEYWORDS_FILE, b.p, b.n, mode, &why);
 	buf_free(&b);
 	if (rc != E_OK)
-		return err_set(err, E_ITEM_REFUSED, "%s", why.text);
+		return err_set(err, rc == E_DISK ? E_DISK : E_ITEM_REFUSED, "%s", why.text);
 	if (fstatat(folder_fd, KEYWORDS_FILE, &k->seen, AT_SYMLINK_NOFOLLOW) != 0)
 		k->seen = (struct stat){ .st_ino = 0 };
 	return E_OK;

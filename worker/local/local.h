@@ -76,6 +76,9 @@ enum code local_create_run(struct local *l, struct arena *arena, struct ep_op *o
 /* tree.c: finish what an interrupted folder operation left. */
 void local_tidy(struct local *l);
 
+/* A failure of the whole call: say in which mailbox, and in which folder where there is one. */
+enum code local_where(const struct endpoint *ep, const struct ep_folder *folder, enum code rc, struct err *err);
+
 /* Note a failure in the element: its code and text. Returns E_OK if the failure is the element's
  * own, else the code for the whole call. */
 enum code local_element(struct arena *arena, enum code rc, const struct err *err, enum code *code_r,

@@ -33,6 +33,19 @@ enum code local_element(struct arena *arena, enum code rc, const struct err *err
 	return E_OK;
 }
 
+enum code local_where(const struct endpoint *ep, const struct ep_folder *folder, enum code rc, struct err *err)
+{
+	const char *path = ep->env.conf->path, *name = ep->env.mailbox->smtp_name;
+
+	if (rc != E_DISK && rc != E_IO && rc != E_QUOTA)
+		return rc;
+	if (folder == NULL || span_eq_str(folder->name, "."))
+		err_prefix(err, "%s/%s/Mail", path, name);
+	else
+		err_prefix(err, "%s/%s/Mail/" SPAN_FMT, path, name, SPAN_ARG(folder->name));
+	return rc;
+}
+
 /* --- the cache of open folders --- */
 
 void local_unpin(struct local *l)

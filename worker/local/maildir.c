@@ -196,5 +196,8 @@ enum code maildir_errno(struct err *err, enum code otherwise, const char *what)
 		return err_errno(err, E_DISK, "%s", what);
 	if (errno == EDQUOT)
 		return err_errno(err, E_QUOTA, "%s", what);
+	/* the disk, not this item or folder: what was written before it may be lost as well */
+	if (errno == EIO)
+		return err_errno(err, E_IO, "%s", what);
 	return err_errno(err, otherwise, "%s", what);
 }

@@ -36,31 +36,6 @@ static int escape_at(struct span s, size_t at)
 	return byte >= 0x80 || byte == '.' || byte == '/' || byte == '%' ? byte : -1;
 }
 
-/* Length of the UTF-8 sequence at s[at] and its code point; 0 if it is not valid there. */
-static size_t utf8_at(struct span s, size_t at, uint32_t *cp_r)
-{
-	static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = (unsigned char)s.p[at];
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 :
-		   c >= 0xf0 && c < 0xf5 ? 4 : 0;
-
-	if (n == 0 || s.n - at < n)
-		return 0;
-	uint32_t cp = n == 1 ? c : c & (0x7fu >> n);
-
-	for (size_t i = 1; i < n; i++) {
-		unsigned char next = (unsigned char)s.p[at + i];
-
-		if ((next & 0xc0) != 0x80)
-			return 0;
-		cp = cp << 6 | (next & 0x3f);
-	}
-	if (cp < smallest[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
-		return 0;
-	*cp_r = cp;
-	return n;
-}
-
 /* The encoder: where it writes, and the bits of an open base64 run. */
 struct enc {
 	char *to;
@@ -125,7 +100,7 @@ struct span names_encode_part(struct arena *arena, struct span component)
 	for (size_t at = 0; at < component.n; at += n) {
 		uint32_t cp = 0;
 
-		n = utf8_at(component, at, &cp);
+		n = span_utf8(component, at, &cp);
 		if (n == 0) {
 			put_escape(&e, (unsigned char)component.p[at]);
 			n = 1;
@@ -141,20 +116,6 @@ struct span names_encode_part(struct arena *arena, struct span component)
 	close_run(&e);
 	*e.to = '\0';
 	return span_bytes(out, (size_t)(e.to - out));
-}
-
-static char *put_utf8(char *to, uint32_t cp)
-{
-	if (cp < 0x80) {
-		*to++ = (char)cp;
-		return to;
-	}
-	unsigned tail = cp < 0x800 ? 1 : cp < 0x10000 ? 2 : 3;
-
-	*to++ = (char)((0xff00u >> (tail + 1) & 0xff) | cp >> (6 * tail));
-	while (tail-- > 0)
-		*to++ = (char)(0x80 | (cp >> (6 * tail) & 0x3f));
-	return to;
 }
 
 /* Decode one base64 run without its '&' and '-'; NULL if it is not a whole one. Sloppy padding is
@@ -183,7 +144,7 @@ static char *decode_run(struct span run, char *to)
 		}
 		if (unit >= 0xdc00 && unit < 0xe000 && high != 0)
 			unit = 0x10000 + ((high - 0xd800) << 10) + (unit - 0xdc00);
-		to = put_utf8(to, unit);
+		to = utf8_put(to, unit);
 		high = 0;
 	}
 	return to;
@@ -231,7 +192,7 @@ static struct span as_it_stands(struct arena *arena, struct span part)
 	uint32_t cp;
 
 	for (size_t at = 0; at < part.n; at += n) {
-		n = utf8_at(part, at, &cp);
+		n = span_utf8(part, at, &cp);
 		if (n > 0) {
 			e.to = mempcpy(e.to, part.p + at, n);
 			continue;

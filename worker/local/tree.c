@@ -446,8 +446,10 @@ enum code local_folders(struct endpoint *ep, struct arena *arena, struct ep_fold
 		}
 		/* directories were renamed: what is open may be another folder now */
 		local_forget_folders(l);
-		if (rc != E_OK)
+		if (rc != E_OK) {
 			*err = why;
+			local_where(ep, NULL, rc, err);
+		}
 	}
 	return rc;
 }

@@ -26,6 +26,8 @@ enum io { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_END, IO_FAILED };
 
 struct conn_limits conn_limits = { CONN_CONNECT_MS, CONN_IDLE_MS, CONN_RATE_MS };
 
+static uint64_t bytes_total;
+
 void conn_set_deadlines(int64_t connect_ms, int64_t idle_ms, int64_t rate_ms)
 {
 	conn_limits.connect_ms = connect_ms > 0 ? connect_ms : CONN_CONNECT_MS;
@@ -131,6 +133,7 @@ static enum io raw_read(struct conn *c, char *p, size_t n, size_t *got_r, struct
 	}
 	if (io == IO_OK) {
 		c->bytes_in += *got_r;
+		bytes_total += *got_r;
 		c->last_io_ms = clock_mono_ms();
 	} else if (io == IO_END) {
 		c->eof = true;
@@ -145,6 +148,7 @@ static enum io raw_write(struct conn *c, const char *p, size_t n, size_t *put_r,
 
 	if (c->tls != NULL) {
 		io = from_tls(tls_write(c->tls, p, n, put_r, err));
+		c->unflushed |= io == IO_OK;
 	} else {
 		ssize_t put = send(c->fd, p, n, MSG_NOSIGNAL);
 
@@ -157,6 +161,7 @@ static enum io raw_write(struct conn *c, const char *p, size_t n, size_t *put_r,
 	}
 	if (io == IO_OK) {
 		c->bytes_out += *put_r;
+		bytes_total += *put_r;
 		c->last_io_ms = clock_mono_ms();
 	} else if (io == IO_END) {
 		err_set(err, E_NET, "%s closed the connection", c->host);
@@ -226,6 +231,16 @@ static enum code write_blocked(struct conn *c, enum io want, struct err *err)
 	return conn_await(c, events, err);
 }
 
+/* The peer is gone; what it said before may still lie here, and is a better reason than ours. */
+static void keep_last_words(struct conn *c)
+{
+	bool full = false;
+	struct err ignored = ERR_INIT;
+
+	while (!c->eof && read_some(c, &full, &ignored) == IO_OK)
+		;
+}
+
 static enum code write_all(struct conn *c, const char *p, size_t n, struct err *err)
 {
 	struct err own = ERR_INIT;
@@ -239,8 +254,10 @@ static enum code write_all(struct conn *c, const char *p, size_t n, struct err *
 		enum io io = raw_write(c, p, n, &put, err);
 		enum code rc = E_OK;
 
-		if (io == IO_FAILED || io == IO_END)
+		if (io == IO_FAILED || io == IO_END) {
+			keep_last_words(c);
 			return die(c, err->code);
+		}
 		if (io == IO_OK) {
 			p += put;
 			n -= put;
@@ -253,7 +270,7 @@ static enum code write_all(struct conn *c, const char *p, size_t n, struct err *
 	return E_OK;
 }
 
-enum code conn_flush(struct conn *c, struct err *err)
+static enum code write_gathered(struct conn *c, struct err *err)
 {
 	size_t n = c->out_n;
 
@@ -261,14 +278,44 @@ enum code conn_flush(struct conn *c, struct err *err)
 	return n == 0 ? E_OK : write_all(c, c->out, n, err);
 }
 
+/* What TLS gathered. */
+static enum code flush_tls(struct conn *c, struct err *err)
+{
+	struct err own = ERR_INIT;
+	enum code rc = E_OK;
+
+	if (err == NULL)
+		err = &own;
+	while (rc == E_OK && c->unflushed && !c->dead) {
+		enum io io = from_tls(tls_flush(c->tls, err));
+
+		if (io == IO_FAILED) {
+			keep_last_words(c);
+			return die(c, err->code);
+		}
+		if (io == IO_OK)
+			c->unflushed = false;
+		else
+			rc = write_blocked(c, io, err);
+	}
+	return rc;
+}
+
+enum code conn_flush(struct conn *c, struct err *err)
+{
+	enum code rc = write_gathered(c, err);
+
+	return rc == E_OK ? flush_tls(c, err) : rc;
+}
+
 enum code conn_put(struct conn *c, const void *p, size_t n, struct err *err)
 {
 	enum code rc = E_OK;
 
 	if (n > CONN_OUT_MAX - c->out_n)
-		rc = conn_flush(c, err);
+		rc = write_gathered(c, err);
 	if (rc == E_OK && n >= DIRECT) {
-		rc = conn_flush(c, err);
+		rc = write_gathered(c, err);
 		return rc == E_OK ? write_all(c, p, n, err) : rc;
 	}
 	if (rc == E_OK && n > 0) {
@@ -426,6 +473,11 @@ bool conn_has_tls(const struct conn *c)
 bool conn_is_loopback(const struct conn *c)
 {
 	return c->loopback;
+}
+
+uint64_t conn_bytes_total(void)
+{
+	return bytes_total;
 }
 
 uint64_t conn_bytes_in(const struct conn *c)

@@ -51,6 +51,8 @@ enum code conn_read(struct conn *conn, char *p, size_t n, size_t *got_r, struct 
 /* Take what is there without waiting. E_OK also if nothing was there. */
 enum code conn_poll(struct conn *conn, struct err *err) MS_MUST_USE;
 
+/* Both ways, of all connections that this process ever had. */
+uint64_t conn_bytes_total(void);
 uint64_t conn_bytes_in(const struct conn *conn);
 uint64_t conn_bytes_out(const struct conn *conn);
 

@@ -17,7 +17,8 @@ struct conn {
 	char *in;
 	size_t in_at, in_n, in_cap;
 	char *out;
-	size_t out_at, out_n;
+	size_t out_n;
+	bool unflushed;                  /* TLS has gathered something */
 	uint64_t bytes_in, bytes_out;
 	int64_t connect_end_ms;          /* set while connecting, else 0 */
 	int64_t last_io_ms, rate_from_ms;

@@ -19,6 +19,7 @@
 
 #define TRUSTS 8
 #define KEPT 16
+#define GATHER (128 * 1024)
 #define READ_AHEAD ((size_t)64 * 1024)
 
 struct tls {
@@ -136,6 +137,17 @@ static enum code make_ctx(const char *pem, SSL_CTX **ctx_r, struct err *err)
 	return E_OK;
 }
 
+void tls_prepare(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	SSL_CTX_free(SSL_CTX_new(TLS_client_method()));   /* finds the algorithms; they stay found */
+}
+
 static bool same_pem(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -153,7 +165,7 @@ static enum code find_trust(const char *pem, struct trust **trust_r, struct err 
 		}
 	if (cache.n_trusts == TRUSTS)
 		return err_set(err, E_TLS, "more than %d different CA files in one worker", TRUSTS);
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	tls_prepare();
 	rc = make_ctx(pem, &ctx, err);
 	if (rc != E_OK)
 		return rc;
@@ -300,6 +312,19 @@ static enum tls_io outcome(struct tls *tls, int ret, struct err *err)
 	}
 }
 
+/* Records are 16 KiB; sent one by one each costs a system call here and a wake-up there. */
+static void gather_records(SSL *ssl)
+{
+	BIO *buffer = BIO_new(BIO_f_buffer()), *socket = SSL_get_wbio(ssl);
+
+	if (buffer == NULL || BIO_set_write_buffer_size(buffer, GATHER) != 1) {
+		BIO_free(buffer);            /* it works without */
+		return;
+	}
+	BIO_up_ref(socket);
+	SSL_set0_wbio(ssl, BIO_push(buffer, socket));
+}
+
 enum tls_io tls_handshake(struct tls *tls, struct err *err)
 {
 	ERR_clear_error();
@@ -318,6 +343,7 @@ enum tls_io tls_handshake(struct tls *tls, struct err *err)
 		tls->failed = true;
 		return TLS_IO_FAILED;
 	}
+	gather_records(tls->ssl);
 	return TLS_IO_OK;
 }
 
@@ -337,6 +363,21 @@ enum tls_io tls_write(struct tls *tls, const void *p, size_t n, size_t *put_r, s
 	int ret = SSL_write_ex(tls->ssl, p, n, put_r);
 
 	return ret == 1 ? TLS_IO_OK : outcome(tls, ret, err);
+}
+
+enum tls_io tls_flush(struct tls *tls, struct err *err)
+{
+	BIO *out = SSL_get_wbio(tls->ssl);
+
+	ERR_clear_error();
+	errno = 0;
+	if (BIO_flush(out) == 1)
+		return TLS_IO_OK;
+	if (BIO_should_retry(out))
+		return TLS_IO_WANT_WRITE;
+	explain(tls, err);
+	tls->failed = true;
+	return TLS_IO_FAILED;
 }
 
 const char *tls_describe(const struct tls *tls, char *out, size_t size)

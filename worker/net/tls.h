@@ -23,6 +23,8 @@ enum tls_io {
 	TLS_IO_FAILED            /* err is filled, the session is dead */
 };
 
+/* Let the library set itself up; the first tls_new() does it otherwise. */
+void tls_prepare(void);
 /* host: name or IP address, not empty: what the certificate must be for. ca_pem NULL = the system's
  * store. fd stays the caller's. */
 enum code tls_new(int fd, const char *host, const char *ca_pem, struct tls **tls_r, struct err *err) MS_MUST_USE;
@@ -32,6 +34,8 @@ void tls_free(struct tls **tls);
 enum tls_io tls_handshake(struct tls *tls, struct err *err);
 enum tls_io tls_read(struct tls *tls, void *p, size_t n, size_t *got_r, struct err *err);
 enum tls_io tls_write(struct tls *tls, const void *p, size_t n, size_t *put_r, struct err *err);
+/* What was written may wait for more until this returns TLS_IO_OK. */
+enum tls_io tls_flush(struct tls *tls, struct err *err);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", for logs. */
 const char *tls_describe(const struct tls *tls, char *out, size_t size);
 bool tls_reused(const struct tls *tls);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #define WINDOW_ITEMS 1000
-#define WINDOW_BYTES ((uint64_t)6 * 1024 * 1024)
+#define WINDOW_BYTES ((uint64_t)8 * 1024 * 1024)
 #define FIRST_WINDOW 200
 
 /* --- the order of creates: inbox first, then folder by folder, newest first --- */

@@ -14,6 +14,7 @@
 
 #define APP_ID 0x4d535031   /* "MSP1" */
 #define JOURNAL_DAYS 90
+#define PRUNE_EVERY 1000     /* rows; with the first row of a pass as well */
 
 static const char *const migrations[] = {
 	"CREATE TABLE meta (k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID;"
@@ -39,11 +40,13 @@ static const char *const migrations[] = {
 	" id INTEGER PRIMARY KEY, pass INTEGER NOT NULL, at INTEGER NOT NULL, side INTEGER NOT NULL,"
 	" op TEXT NOT NULL, why TEXT, item INTEGER, old_folder BLOB, old_id BLOB, new_folder BLOB, new_id BLOB,"
 	" detail BLOB, undone_by INTEGER);",
+	"ALTER TABLE solo ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE solo ADD COLUMN name BLOB;",
 };
 
 static enum code set_aside(const char *path, const char *why, struct err *err)
 {
-	static const char *const tails[] = { "", "-wal", "-shm" };
+	static const char *const tails[] = { "", "-wal", "-open" };
 	int64_t now = clock_wall_s();
 
 	for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
@@ -63,13 +66,9 @@ static enum code set_aside(const char *path, const char *why, struct err *err)
 
 static enum code open_checked(const char *path, struct db **db_r, struct err *err)
 {
-	char *wal = mem_printf("%s-wal", path);
-	struct stat st;
-	bool unclean = stat(wal, &st) == 0 && st.st_size > 0;
 	enum code rc = db_open(path, APP_ID, migrations, ARRAY_LEN(migrations), db_r, err);
 
-	mem_free(wal);
-	if (rc == E_OK && unclean)
+	if (rc == E_OK && db_was_left_open(*db_r))
 		rc = db_check(*db_r, err);
 	if (rc != E_OK)
 		db_close(db_r);
@@ -90,12 +89,16 @@ static enum code claim(struct base *b, struct err *err)
 	if (rc == E_OK && held > b->generation)
 		rc = err_set(err, E_BUSY, "a later lease (%llu) owns this pairing's state",
 			     (unsigned long long)held);
+	if (rc == E_OK)
+		rc = db_lazy(b->db, true, err);      /* no owner of before outlives the machine */
 	if (rc == E_OK) {
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)b->generation);
 		rc = base_meta_put(b, "generation", span_of(text), err);
 	}
 	if (rc == E_OK)
 		rc = base_commit(b, err);
+	if (rc == E_OK)
+		rc = db_lazy(b->db, false, err);
 	arena_free(&a);
 	return rc;
 }
@@ -341,13 +344,17 @@ enum code base_journal_begin(struct base *b, struct err *err)
 	return rc;
 }
 
+/* Ids rise, so the newest rows are the ones with the highest; old ones are few, looked at by id. */
 static enum code prune(struct base *b, struct err *err)
 {
-	struct stmt *s = db_stmt(b->db, "DELETE FROM journal WHERE at < ?", err);
+	struct stmt *s = db_stmt(b->db, "DELETE FROM journal WHERE id <= (SELECT MAX(id) FROM journal) - ?"
+				 " OR (id <= (SELECT MIN(id) FROM journal) + ? AND at < ?)", err);
 
 	if (s == NULL)
 		return err->code;
-	stmt_int(s, 1, clock_wall_s() - JOURNAL_DAYS * (int64_t)86400);
+	stmt_int(s, 1, JOURNAL_ROWS);
+	stmt_int(s, 2, JOURNAL_ROWS);
+	stmt_int(s, 3, clock_wall_s() - JOURNAL_DAYS * (int64_t)86400);
 	return stmt_run(s, err);
 }
 
@@ -355,9 +362,8 @@ enum code base_journal_add(struct base *b, const struct base_journal *j, struct 
 {
 	enum code rc = base_write(b, err);
 
-	if (rc == E_OK && !b->pruned)
+	if (rc == E_OK && b->journaled++ % PRUNE_EVERY == 0)
 		rc = prune(b, err);
-	b->pruned = true;
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "INSERT INTO journal (pass, at, side, op, why, item, old_folder, old_id,"

@@ -28,6 +28,8 @@ enum solo_state {
 	SOLO_PARKED,        /* stays on this side only, by policy */
 	SOLO_HELD_DELETE,   /* vanished on the other side, but the deletion here is held back */
 	SOLO_HELD_CREATE,   /* its creation on the other side is held back */
+	SOLO_LET_DELETE,    /* was held, a person let it go: the next pass deletes it here */
+	SOLO_LET_CREATE,    /* was held, a person decided: the next pass creates it on the other side */
 	SOLO_STATES
 };
 const char *solo_state_name(enum solo_state state);
@@ -69,9 +71,13 @@ struct base_solo {
 	int64_t attempts, next_s;
 	enum code code;
 	const char *text;
+	int64_t since_s;             /* when the row was made; 0 = not known */
+	struct span name;            /* Message-ID where it was at hand, for people */
 };
 
+/* pass, at_s: read back only. detail: the Message-ID where it was at hand. */
 struct base_journal {
+	int64_t pass, at_s;
 	const char *op, *why;
 	enum side side;
 	int64_t item;
@@ -122,7 +128,21 @@ enum code base_solo_count(struct base *base, int64_t folder, uint64_t *n_r, stru
 enum code base_solo_counts(struct base *base, uint64_t n_r[SOLO_STATES], struct err *err) MS_MUST_USE;
 
 enum code base_journal_add(struct base *base, const struct base_journal *row, struct err *err) MS_MUST_USE;
-/* Start a new pass in the journal and drop rows older than 90 days. */
+/* Start a new pass in the journal; it keeps the newest JOURNAL_ROWS rows, of at most 90 days. */
+#define JOURNAL_ROWS 10000
 enum code base_journal_begin(struct base *base, struct err *err) MS_MUST_USE;
+
+/* --- base_ask.c: what operators ask and decide --- */
+/* Rows of the journal in their order: the newest `limit` (0 = all) of one item (0 = of all). */
+enum code base_journal_list(struct base *base, int64_t item, uint32_t limit, struct arena *arena,
+			    struct base_journal **rows_r, size_t *n_r, struct err *err) MS_MUST_USE;
+/* All items of one state get another one, and may be tried at once; returns how many. */
+enum code base_solo_turn(struct base *base, enum solo_state from, enum solo_state to, const char *text,
+			 uint64_t *n_r, struct err *err) MS_MUST_USE;
+/* Places by mailkey.msgid, or by fingerprint (key->fp) if msgid is 0. */
+enum code base_places_of(struct base *base, int64_t msgid, const struct mailkey *key, struct arena *arena,
+			 struct base_place **places_r, size_t *n_r, struct err *err) MS_MUST_USE;
+/* Is there a state at all? Asking must not make one. */
+bool base_exists(const char *state_dir);
 
 #endif

@@ -1,15 +1,14 @@
 /* base_items.c - places (items that both sides hold) and solos (items on one side only). */
 #include "base_private.h"
 
-#define PLACE_COLS \
-	"p.id, p.item, p.folder, p.left_id, p.right_id, p.flags, p.keywords," \
-	" i.fp, i.msgid, i.size, i.left_key, i.right_key"
+#include "../../common/clock.h"
 
 const char *solo_state_name(enum solo_state state)
 {
 	static const char *const names[SOLO_STATES] = {
 		[SOLO_INTENT] = "intent", [SOLO_QUARANTINED] = "quarantined", [SOLO_PARKED] = "parked",
 		[SOLO_HELD_DELETE] = "held-deletion", [SOLO_HELD_CREATE] = "held-creation",
+		[SOLO_LET_DELETE] = "released-deletion", [SOLO_LET_CREATE] = "released-creation",
 	};
 
 	assert((unsigned)state < SOLO_STATES);
@@ -25,7 +24,19 @@ static void read_fp(struct stmt *s, int col, struct arena *a, uint8_t fp[MAILKEY
 		memcpy(fp, v.p, MAILKEY_SIZE);
 }
 
-static void read_place(struct stmt *s, struct arena *a, struct base_place *p)
+/* The column says whether there is a Message-ID, and since the second version which: 1 = not known. */
+static void read_msgid(struct stmt *s, int col, struct mailkey *key)
+{
+	key->msgid = stmt_col_int(s, col);
+	key->has_msgid = key->msgid != 0;
+}
+
+static int64_t msgid_column(const struct mailkey *key)
+{
+	return !key->has_msgid ? 0 : key->msgid != 0 ? key->msgid : 1;
+}
+
+void base_read_place(struct stmt *s, struct arena *a, struct base_place *p)
 {
 	p->row = stmt_col_int(s, 0);
 	p->item = stmt_col_int(s, 1);
@@ -35,7 +46,7 @@ static void read_place(struct stmt *s, struct arena *a, struct base_place *p)
 	p->flags.flags = (uint32_t)stmt_col_int(s, 5);
 	p->flags.keywords = stmt_col_text(s, 6, a);
 	read_fp(s, 7, a, p->key.fp);
-	p->key.has_msgid = stmt_col_int(s, 8) != 0;
+	read_msgid(s, 8, &p->key);
 	p->size = (uint64_t)stmt_col_int(s, 9);
 	p->stable_key[SIDE_LEFT] = stmt_col_blob(s, 10, a);
 	p->stable_key[SIDE_RIGHT] = stmt_col_blob(s, 11, a);
@@ -59,7 +70,7 @@ enum code base_place_find(struct base *b, int64_t folder, enum side side, struct
 	enum code rc = stmt_step(s, &row, err);
 	if (rc == E_OK && row) {
 		*place_r = arena_alloc(arena, sizeof(**place_r));
-		read_place(s, arena, *place_r);
+		base_read_place(s, arena, *place_r);
 	}
 	stmt_reset(s);
 	return rc;
@@ -86,7 +97,7 @@ enum code base_places(struct base *b, int64_t folder, enum side side, struct are
 	stmt_int(s, 1, folder);
 	while ((rc = stmt_step(s, &row, err)) == E_OK && row) {
 		*places_r = arena_grow(arena, *places_r, *n_r, sizeof(**places_r), &cap);
-		read_place(s, arena, &(*places_r)[(*n_r)++]);
+		base_read_place(s, arena, &(*places_r)[(*n_r)++]);
 	}
 	return rc;
 }
@@ -100,7 +111,7 @@ static enum code insert_item(struct base *b, struct base_place *p, struct err *e
 		return err->code;
 	stmt_int(s, 1, EP_MAIL);
 	stmt_blob(s, 2, span_bytes(p->key.fp, MAILKEY_SIZE));
-	stmt_int(s, 3, p->key.has_msgid);
+	stmt_int(s, 3, msgid_column(&p->key));
 	stmt_int(s, 4, (int64_t)p->size);
 	stmt_blob(s, 5, p->stable_key[SIDE_LEFT]);
 	stmt_blob(s, 6, p->stable_key[SIDE_RIGHT]);
@@ -206,7 +217,7 @@ enum code base_solos(struct base *b, struct arena *arena, struct base_solo **sol
 		     struct err *err)
 {
 	struct stmt *s = db_stmt(b->db, "SELECT id, side, folder, item_id, state, fp, msgid, size, flags,"
-				 " keywords, attempts, next_s, code, text FROM solo ORDER BY id", err);
+				 " keywords, attempts, next_s, code, text, since, name FROM solo ORDER BY id", err);
 	size_t cap = 0;
 	bool row;
 	enum code rc;
@@ -226,7 +237,7 @@ enum code base_solos(struct base *b, struct arena *arena, struct base_solo **sol
 		o->state = (enum solo_state)stmt_col_int(s, 4);
 		o->has_key = !stmt_col_null(s, 5);
 		read_fp(s, 5, arena, o->key.fp);
-		o->key.has_msgid = stmt_col_int(s, 6) != 0;
+		read_msgid(s, 6, &o->key);
 		o->size = (uint64_t)stmt_col_int(s, 7);
 		o->flags.flags = (uint32_t)stmt_col_int(s, 8);
 		o->flags.keywords = stmt_col_text(s, 9, arena);
@@ -235,6 +246,8 @@ enum code base_solos(struct base *b, struct arena *arena, struct base_solo **sol
 		if (!code_from_number((uint32_t)stmt_col_int(s, 12), &o->code))
 			o->code = E_INTERNAL;
 		o->text = stmt_col_text(s, 13, arena);
+		o->since_s = stmt_col_int(s, 14);
+		o->name = stmt_col_blob(s, 15, arena);
 	}
 	return rc;
 }
@@ -246,11 +259,12 @@ enum code base_solo_save(struct base *b, struct base_solo *o, struct err *err)
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "INSERT INTO solo (id, side, folder, item_id, state, fp, msgid, size,"
-		" flags, keywords, attempts, next_s, code, text) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+		" flags, keywords, attempts, next_s, code, text, since, name)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 		" ON CONFLICT (id) DO UPDATE SET folder = excluded.folder, item_id = excluded.item_id,"
 		" state = excluded.state, fp = excluded.fp, msgid = excluded.msgid, size = excluded.size,"
 		" flags = excluded.flags, keywords = excluded.keywords, attempts = excluded.attempts,"
-		" next_s = excluded.next_s, code = excluded.code, text = excluded.text", err);
+		" next_s = excluded.next_s, code = excluded.code, text = excluded.text, name = excluded.name", err);
 	if (s == NULL)
 		return err->code;
 	if (o->row != 0)
@@ -260,7 +274,7 @@ enum code base_solo_save(struct base *b, struct base_solo *o, struct err *err)
 	stmt_blob(s, 4, o->id);
 	stmt_int(s, 5, o->state);
 	stmt_blob(s, 6, o->has_key ? span_bytes(o->key.fp, MAILKEY_SIZE) : SPAN_NONE);
-	stmt_int(s, 7, o->key.has_msgid);
+	stmt_int(s, 7, msgid_column(&o->key));
 	stmt_int(s, 8, (int64_t)o->size);
 	stmt_int(s, 9, o->flags.flags);
 	stmt_text(s, 10, o->flags.keywords);
@@ -268,6 +282,8 @@ enum code base_solo_save(struct base *b, struct base_solo *o, struct err *err)
 	stmt_int(s, 12, o->next_s);
 	stmt_int(s, 13, code_number(o->code));
 	stmt_text(s, 14, o->text);
+	stmt_int(s, 15, clock_wall_s());
+	stmt_blob(s, 16, o->name);
 	rc = stmt_run(s, err);
 	if (rc == E_OK && o->row == 0)
 		o->row = db_last_id(b->db);

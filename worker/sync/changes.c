@@ -76,8 +76,22 @@ static struct plan_new *news_of_solo(struct reader *r, int folder, struct base_s
 	n->size = o->size;
 	n->solo = o;
 	n->passive = o->state == SOLO_HELD_DELETE || o->state == SOLO_HELD_CREATE || o->state == SOLO_PARKED ||
+		     o->state == SOLO_LET_DELETE ||
 		     (o->state == SOLO_QUARANTINED && o->next_s > clock_wall_s());
 	return n;
+}
+
+/* A person let its deletion go: as if the place were there still, and gone on the other side. */
+static void released(struct reader *r, int folder, struct base_solo *o, struct flagset now)
+{
+	struct base_place b = { .folder = o->folder, .key = o->key, .size = o->size, .flags = o->flags };
+
+	b.id[o->side] = o->id;
+	struct plan_place *pp = plan_add_place(&r->p->plan, &b, folder);
+	pp->solo = o;
+	pp->gone[side_other(o->side)] = true;
+	pp->seen[o->side] = true;
+	pp->now[o->side] = now;
 }
 
 /* An item of a listing that has no place. */
@@ -95,6 +109,10 @@ static void unplaced(struct reader *r, int folder, enum side s, const struct ep_
 		r->solo_done[o - p->solos] = true;
 		if (o->state == SOLO_PARKED)
 			return;
+		if (o->state == SOLO_LET_DELETE) {
+			released(r, folder, o, (struct flagset){ item->flags, item->keywords });
+			return;
+		}
 		n = news_of_solo(r, folder, o);
 	}
 	n->now.flags = item->flags;
@@ -257,11 +275,9 @@ static enum code unreadable(struct pass *p, int folder, enum side s, const struc
 
 	if (code_scope(c->code) != SCOPE_FOLDER && code_scope(c->code) != SCOPE_ITEM)
 		return err_set(err, c->code, "%s", c->text != NULL ? c->text : code_text(c->code));
-	log_warning("folder %.*s on the %s side could not be read: %s", SPAN_ARG(f->ep[s]->path), side_name(s),
-		    c->text != NULL ? c->text : code_text(c->code));
+	pass_refused(p, s, f->ep[s]->path, c->code, c->text);
 	f->dirty[SIDE_LEFT] = f->dirty[SIDE_RIGHT] = true;
 	f->blocked = true;
-	p->result->quarantined++;
 	return E_OK;
 }
 
@@ -310,7 +326,10 @@ static void remaining_solos(struct reader *r)
 			continue;
 		if (o->state == SOLO_PARKED && o->id.n > 0)
 			continue;
-		news_of_solo(r, folder, o);
+		if (o->state == SOLO_LET_DELETE && o->id.n > 0)
+			released(r, folder, o, o->flags);
+		else
+			news_of_solo(r, folder, o);
 	}
 }
 

@@ -79,9 +79,7 @@ static enum code refused(struct pass *p, const struct ep_folder_op *op, struct s
 {
 	if (code_scope(op->code) != SCOPE_FOLDER && code_scope(op->code) != SCOPE_ITEM)
 		return err_set(err, op->code, "%s", op->text != NULL ? op->text : code_text(op->code));
-	log_warning("folder %.*s on the %s side: %s", (int)path.n, path.p, side_name(side),
-		    op->text != NULL ? op->text : code_text(op->code));
-	p->result->quarantined++;
+	pass_refused(p, side, path, op->code, op->text);
 	return E_OK;
 }
 

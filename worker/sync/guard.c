@@ -4,7 +4,7 @@
  * max_deletions, or more than min_deletions and pairing_percent of the pairing, or more than
  * min_deletions and folder_percent of a folder of at least min_deletions (Trash and Junk apart), or
  * if a side shows nothing at all that did before. Creations are held only after the first complete
- * pass. Only the held batch waits; everything else goes on.
+ * pass. Only the held batch waits; everything else goes on. What a person let go is not counted.
  */
 #include "plan.h"
 
@@ -14,7 +14,7 @@ static bool counts(const struct plan *plan, const struct plan_op *op)
 {
 	enum ep_role role = plan->folders[op->folder].base->role;
 
-	return role != EP_ROLE_TRASH && role != EP_ROLE_JUNK;
+	return !plan_op_released(op) && role != EP_ROLE_TRASH && role != EP_ROLE_JUNK;
 }
 
 static uint64_t count_ops(const struct plan *plan, enum plan_op_kind kind, enum side side)
@@ -70,7 +70,7 @@ static uint64_t hold(struct plan *plan, enum plan_op_kind kind, enum side side, 
 	for (size_t i = 0; i < plan->n_ops; i++) {
 		struct plan_op *op = &plan->ops[i];
 
-		if (op->kind != kind || op->side != side)
+		if (op->kind != kind || op->side != side || plan_op_released(op))
 			continue;
 		if (folder_forced >= 0 && op->folder != folder_forced)
 			continue;

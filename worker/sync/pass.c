@@ -4,9 +4,11 @@
 #include "../../common/clock.h"
 #include "../../common/log.h"
 #include "../../common/mem.h"
+#include "../data/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -140,7 +142,39 @@ static enum code check_identity(struct pass *p, struct err *err)
 
 /* --- the steps between reading and writing --- */
 
-/* A folder that is gone on one side but has news or changes on the other comes back. */
+/* Gone on the side other than `s`, so `s` would drop it. */
+static bool is_dropped(const struct plan_folder *f, int s)
+{
+	enum side o = side_other((enum side)s);
+
+	return f->ep[s] != NULL && f->ep[o] == NULL && f->base->side[o].id.n > 0;
+}
+
+/* A folder cannot go while one below it stays: a new one, or one that comes back itself. */
+static void want_parents(struct pass *p, bool *wanted)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->plan.n_folders; i++)
+		any |= is_dropped(&p->plan.folders[i], SIDE_LEFT) || is_dropped(&p->plan.folders[i], SIDE_RIGHT);
+	for (size_t i = 0; any && i < p->plan.n_folders; i++) {
+		const struct plan_folder *child = &p->plan.folders[i];
+
+		for (int s = 0; s < SIDES; s++) {
+			if (child->ep[s] == NULL || child->blocked || (is_dropped(child, s) && !wanted[i]))
+				continue;
+			for (size_t k = 0; k < p->plan.n_folders; k++) {
+				const struct plan_folder *f = &p->plan.folders[k];
+
+				if (is_dropped(f, s) && path_is_below(child->ep[s]->path, f->ep[s]->path))
+					wanted[k] = true;
+			}
+		}
+	}
+}
+
+/* A folder that is gone on one side but has news, changes or a folder that stays on the other comes
+ * back. */
 static enum code revive_folders(struct pass *p, struct err *err)
 {
 	struct folder_step *steps = arena_calloc(p->arena, p->plan.n_folders + 1, sizeof(*steps));
@@ -162,6 +196,7 @@ static enum code revive_folders(struct pass *p, struct err *err)
 				wanted[pp->folder] = true;
 		}
 	}
+	want_parents(p, wanted);
 	for (size_t i = 0; i < p->plan.n_folders; i++) {
 		struct plan_folder *f = &p->plan.folders[i];
 
@@ -169,7 +204,8 @@ static enum code revive_folders(struct pass *p, struct err *err)
 			if (f->ep[s] == NULL && f->base->side[s].id.n > 0)
 				steps[n++] = (struct folder_step){ .kind = FOLDER_CREATE,
 						.side = (enum side)s, .folder = (int)i,
-								   .path = f->base->side[s].path,
+								   .path = plan_revival_path(&p->plan, f,
+											     (enum side)s),
 								   .why = "removed there but changed here" };
 		}
 	}
@@ -287,7 +323,9 @@ static enum code sync_pass(struct pass *p, struct err *err)
 	}
 	if (rc != E_OK && rc != E_YIELDED)
 		return rc;
-	enum code counted = count_solos(p, err);
+	enum code counted = pass_refused_save(p, err);
+	if (counted == E_OK)
+		counted = count_solos(p, err);
 	if (counted != E_OK)
 		return counted;
 	if (rc == E_OK && p->result->held > 0)
@@ -295,10 +333,8 @@ static enum code sync_pass(struct pass *p, struct err *err)
 	return rc;
 }
 
-static enum code run(struct pass *p, struct err *err)
+static enum code open_base(struct pass *p, struct err *err)
 {
-	struct side_ctx ctx[SIDES];
-	struct span done;
 	char *pairing = mem_printf("%s %s\n%s %s", p->env->pairing->mailbox[SIDE_LEFT].endpoint->name,
 				   p->env->pairing->mailbox[SIDE_LEFT].smtp_name,
 				   p->env->pairing->mailbox[SIDE_RIGHT].endpoint->name,
@@ -306,6 +342,20 @@ static enum code run(struct pass *p, struct err *err)
 	enum code rc = base_open(p->env->state_dir, pairing, p->env->generation, &p->base, &p->rebuilt, err);
 
 	mem_free(pairing);
+	return rc;
+}
+
+static enum code run(struct pass *p, struct err *err)
+{
+	struct side_ctx ctx[SIDES];
+	struct span done;
+	enum code rc;
+
+	if (p->env->mode >= PASS_QUARANTINE) {
+		rc = base_exists(p->env->state_dir) ? open_base(p, err) : E_OK;
+		return rc == E_OK ? pass_ask(p, err) : rc;
+	}
+	rc = open_base(p, err);
 	if (rc == E_OK)
 		rc = base_journal_begin(p->base, err);
 	if (rc == E_OK)
@@ -327,8 +377,13 @@ static enum code run(struct pass *p, struct err *err)
 	if (rc == E_OK && p->env->mode == PASS_PLAN)
 		rc = pass_report_plan(p, err);
 	/* endpoints close while the base is still open: they may store small things */
-	for (int s = 0; s < SIDES; s++)
+	for (int s = 0; s < SIDES; s++) {
+		if (p->ep[s] != NULL) {
+			p->result->written[s] = p->ep[s]->written;
+			p->result->written_bytes[s] = p->ep[s]->written_bytes;
+		}
 		ep_free(&p->ep[s]);
+	}
 	return rc;
 }
 
@@ -349,6 +404,7 @@ void pass_run(const struct pass_env *env, struct pass_result *result)
 		result->err.wait_ms = 0;
 	result->wait_ms = result->err.wait_ms;
 	base_close(&p.base);
+	json_decref(p.refused);
 	if (p.spool_dir >= 0)
 		close(p.spool_dir);
 	arena_free(&p.arena);

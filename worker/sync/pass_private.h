@@ -21,6 +21,7 @@ struct pass {
 	struct base_solo *solos;
 	size_t n_solos;
 	int spool_dir;
+	struct json_t *refused;          /* folders that were left out (refused.c), or NULL */
 	uint64_t done;                   /* items handled so far, for progress */
 };
 
@@ -46,6 +47,14 @@ enum code pass_commit_cursors(struct pass *p, struct err *err) MS_MUST_USE;
 enum code pass_report_plan(struct pass *p, struct err *err) MS_MUST_USE;
 /* verify.c: read both sides completely, compare, report through env->part. */
 enum code pass_verify(struct pass *p, struct err *err) MS_MUST_USE;
+/* refused.c: a folder that the server refuses is left out of this pass: said, counted, and kept for
+ * operators by the second call, at the end. */
+void pass_refused(struct pass *p, enum side side, struct span path, enum code code, const char *text);
+enum code pass_refused_save(struct pass *p, struct err *err) MS_MUST_USE;
+
+/* ask.c, explain.c: questions to the state, as JSON through env->part. p->base may be NULL: no pass
+ * has made one yet. */
+enum code pass_ask(struct pass *p, struct err *err) MS_MUST_USE;
 
 /* Ask both sides with one array each (n == 0: not asked), collect both. The first failure wins. */
 enum code pass_both(struct pass *p, enum ep_verb verb, struct arena *arena, void *items[SIDES],

@@ -30,6 +30,8 @@ struct plan_folder {
 	bool blocked;                        /* could not be read or made: nothing is done in it */
 };
 
+struct plan_new;
+
 struct plan_place {
 	struct base_place base;
 	int folder;
@@ -39,6 +41,8 @@ struct plan_place {
 	bool seen[SIDES];                    /* now[] was read from that side; else base.flags holds */
 	struct flagset now[SIDES];
 	bool adopted;                        /* made by this plan: the base has no row yet */
+	struct base_solo *solo;              /* its row where the base has none: a deletion that a person let go */
+	struct plan_new *copy;               /* the other side's copy, whose digest decides a return */
 	unsigned writes;                     /* flag writes that are under way */
 	bool failed;                         /* one of them failed: the agreed flags stay as they were */
 	bool done;                           /* an op decides over it already */
@@ -76,6 +80,9 @@ enum plan_op_kind {
 	PO_KINDS
 };
 const char *plan_op_name(enum plan_op_kind kind);
+struct plan_op;
+/* A person decided over it: the guard lets it pass. */
+bool plan_op_released(const struct plan_op *op);
 
 struct plan_op {
 	enum plan_op_kind kind;
@@ -144,6 +151,9 @@ void plan_folders(struct plan *plan, const struct folder_rules *rules, struct ba
 /* The path that `path` of side `from` has or would have on the other side, by its closest paired
  * ancestor. */
 struct span plan_translate(struct plan *plan, enum side from, struct span path);
+/* Where a folder that is gone on side `s` comes back, if it does: by the name that the other side has
+ * for it now, unless that is held. */
+struct span plan_revival_path(struct plan *plan, const struct plan_folder *f, enum side s);
 
 /* guard.c */
 struct guard_input {

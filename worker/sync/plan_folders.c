@@ -1,7 +1,7 @@
 /* plan_folders.c - pairs folders by id, map, role and path; plans creations and renames. Pure.
  *
  * A folder of the base is found again by its stable id; else by path and id; else by an id that is
- * unique on both sides (a rename); else by path alone (its ids are then void). What nobody claimed is
+ * unique on both sides (a rename); else by path, intended ones first (known ids are then void). What nobody claimed is
  * paired by map, then by role, then by path, and what is left is created on the other side. A path
  * that is held there by a folder paired otherwise gets a suffix: nothing is merged, nothing stops.
  */
@@ -109,6 +109,13 @@ static bool by_path(const struct work *w, enum side side, const struct base_fold
 	(void)w;
 	(void)side;
 	return path_eq(b->path, f->path);
+}
+
+/* One that we wanted to make and were interrupted: it is not the old one of that name, back again. */
+static bool by_intent(const struct work *w, enum side side, const struct base_folder_side *b,
+		      const struct ep_folder *f)
+{
+	return b->id.n == 0 && by_path(w, side, b, f);
 }
 
 static void find_again(struct work *w, enum side side, match_fn match)
@@ -244,32 +251,6 @@ static void pair_by_role(struct work *w)
 	}
 }
 
-/* Where a pair's folder is, or is going to be, on that side; SPAN_NONE if nowhere. */
-static struct span path_on(const struct plan_folder *f, enum side s)
-{
-	return f->ep[s] != NULL ? f->ep[s]->path : f->base->side[s].path;
-}
-
-struct span plan_translate(struct plan *plan, enum side from, struct span path)
-{
-	const struct plan_folder *best = NULL;
-	enum side to = side_other(from);
-
-	for (size_t i = 0; i < plan->n_folders; i++) {
-		const struct plan_folder *f = &plan->folders[i];
-
-		if (f->ep[from] == NULL || path_on(f, to).n == 0 || f->base->role == EP_ROLE_INBOX ||
-		    !path_is_below(path, f->ep[from]->path))
-			continue;
-		if (best == NULL || f->ep[from]->path.n > best->ep[from]->path.n)
-			best = f;
-	}
-	if (best == NULL)
-		return path;
-	struct span rest = span_cut(path, best->ep[from]->path.n + 1, SIZE_MAX);
-	return path_join(plan->arena, path_on(best, to), rest);
-}
-
 static const char *mapped(const struct conf_pairing *p, enum side from, struct span path)
 {
 	for (size_t i = 0; i < p->n_maps; i++) {
@@ -326,7 +307,7 @@ static bool planned_at(const struct work *w, enum side s, struct span path)
 	for (size_t i = 0; i < w->plan->n_folders; i++) {
 		const struct plan_folder *f = &w->plan->folders[i];
 
-		if (f->ep[s] == NULL && path_eq(f->base->side[s].path, path))
+		if (f->ep[s] == NULL && path_eq(plan_revival_path(w->plan, f, s), path))
 			return true;
 	}
 	return false;
@@ -476,7 +457,7 @@ static const struct ep_folder *role_of(const struct ep_list *list, enum ep_role 
 void plan_folders(struct plan *plan, const struct folder_rules *rules, struct base_folder *base, size_t n_base,
 		  const struct ep_list list[SIDES], struct folder_plan *out)
 {
-	static const match_fn ladder[] = { by_stable_id, by_path_and_id, by_unique_id, by_path };
+	static const match_fn ladder[] = { by_stable_id, by_path_and_id, by_unique_id, by_intent, by_path };
 	struct work w = { .plan = plan, .rules = rules, .list = list, .out = out };
 
 	*out = (struct folder_plan){ 0 };

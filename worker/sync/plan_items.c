@@ -13,6 +13,15 @@ const char *plan_op_name(enum plan_op_kind kind)
 	return names[kind];
 }
 
+bool plan_op_released(const struct plan_op *op)
+{
+	const struct plan_new *n = op->news[side_other(op->side)];
+
+	if (op->place != NULL && op->place->solo != NULL)
+		return true;
+	return op->kind == PO_CREATE && n != NULL && n->solo != NULL && n->solo->state == SOLO_LET_CREATE;
+}
+
 static struct plan_op *add_op(struct plan *plan, enum plan_op_kind kind, enum side side, int folder,
 			      const char *why)
 {
@@ -37,9 +46,15 @@ static struct flagset believed(struct plan *plan, const struct plan_place *p, en
 	return now;
 }
 
+/* To mark an item as deleted is not a reason to keep it: it is how a delete begins on IMAP, a user's or
+ * one of ours that was interrupted. */
 static bool changed(struct plan *plan, const struct plan_place *p, enum side side)
 {
-	return !flagset_eq(believed(plan, p, side), p->base.flags);
+	struct flagset now = believed(plan, p, side);
+
+	if (now.flags & EP_DELETED)
+		now.flags = (now.flags & ~(uint32_t)EP_DELETED) | (p->base.flags.flags & EP_DELETED);
+	return !flagset_eq(now, p->base.flags);
 }
 
 /* Merge the flags of a place that both sides hold. */
@@ -83,6 +98,7 @@ static void one_side_gone(struct plan *plan, struct plan_place *p, enum side sid
 
 	if (!changed(plan, p, keeper)) {
 		struct plan_op *op = add_op(plan, PO_DELETE, keeper, p->folder,
+					    p->solo != NULL ? "deleted on the other side; a person let it go" :
 					    p->lost[side] ? "not found again on the other side after its ids changed"
 							  : "deleted on the other side");
 		op->place = p;
@@ -95,6 +111,7 @@ static void one_side_gone(struct plan *plan, struct plan_place *p, enum side sid
 	n->size = p->base.size;
 	n->stable_key = p->base.stable_key[keeper];
 	n->taken = true;
+	n->solo = p->solo;
 	struct plan_op *op = add_op(plan, PO_CREATE, side, p->folder,
 			"deleted there but changed here: the change wins");
 	op->place = p;
@@ -142,6 +159,13 @@ static void plan_moves(struct plan *plan)
 	}
 }
 
+static const char *why_created(const struct plan_new *n)
+{
+	if (n->solo != NULL && n->solo->state == SOLO_QUARANTINED)
+		return "tried again";
+	return n->solo != NULL && n->solo->state == SOLO_LET_CREATE ? "held back; a person decided" : "new";
+}
+
 static void plan_new_item(struct plan *plan, struct plan_new *n)
 {
 	if (n->taken || n->passive || n->skip || n->id.n == 0) {
@@ -150,8 +174,7 @@ static void plan_new_item(struct plan *plan, struct plan_new *n)
 		return;
 	}
 	n->taken = true;
-	struct plan_op *op = add_op(plan, PO_CREATE, side_other(n->side), n->folder,
-				    n->solo != NULL && n->solo->state == SOLO_QUARANTINED ? "tried again" : "new");
+	struct plan_op *op = add_op(plan, PO_CREATE, side_other(n->side), n->folder, why_created(n));
 	op->news[n->side] = n;
 }
 

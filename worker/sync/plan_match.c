@@ -1,4 +1,4 @@
-/* plan_match.c - recognising items: re-anchored after void ids, moved, adopted, parked.
+/* plan_match.c - recognising items: re-anchored after void ids, back under a new id, moved, adopted, parked.
  *
  * Identity is the fingerprint (mailkey.h) with the exact size as tie-breaker; where that is not
  * enough (no Message-ID, several candidates) the digest of the body decides. Equal copies are paired
@@ -127,7 +127,7 @@ static struct plan_place **places_where(struct plan *plan, enum side side, bool 
 	for (size_t i = 0; i < plan->n_places; i++) {
 		struct plan_place *p = plan->places[i];
 
-		if (!p->done && p->gone[side] && p->lost[side] == lost)
+		if (!p->done && p->solo == NULL && p->gone[side] && p->lost[side] == lost)
 			list[(*n_r)++] = p;
 	}
 	return list;
@@ -135,13 +135,13 @@ static struct plan_place **places_where(struct plan *plan, enum side side, bool 
 
 /* --- ids that became void: find each place's item again in the same folder --- */
 
-static void anchor(struct plan *plan, enum side side, struct plan_place *p, struct plan_new *n)
+static void anchor(struct plan *plan, enum side side, struct plan_place *p, struct plan_new *n, const char *why)
 {
 	struct plan_op *op = add_op(plan, PO_ANCHOR, side, p->folder);
 
 	op->place = p;
 	op->news[side] = n;
-	op->why = "the server gave it a new id";
+	op->why = why;
 	n->taken = true;
 	p->gone[side] = p->lost[side] = false;
 	p->seen[side] = true;
@@ -149,10 +149,14 @@ static void anchor(struct plan *plan, enum side side, struct plan_place *p, stru
 	p->base.id[side] = n->id;
 }
 
-static void anchor_side(struct plan *plan, enum side side)
+/* `lost` places of that side against its news, folder by folder: pairs of equal identity and size that
+ * `accept` (NULL: all) takes. */
+static void anchor_alike(struct plan *plan, enum side side, bool lost,
+			 bool (*accept)(struct plan *plan, struct plan_place *p, struct plan_new *n, enum side side),
+			 const char *why)
 {
 	size_t n_places, n_news, i = 0, j = 0;
-	struct plan_place **places = places_where(plan, side, true, &n_places);
+	struct plan_place **places = places_where(plan, side, lost, &n_places);
 
 	if (n_places == 0)
 		return;
@@ -166,15 +170,10 @@ static void anchor_side(struct plan *plan, enum side side)
 		int c = p->folder != n->folder ? (p->folder < n->folder ? -1 : 1)
 					       : cmp_place_news(p, n, plan->exact_size);
 
-		if (c == 0) {
-			anchor(plan, side, p, n);
-			i++;
-			j++;
-		} else if (c < 0) {
-			i++;
-		} else {
-			j++;
-		}
+		if (c == 0 && (accept == NULL || accept(plan, p, n, side)))
+			anchor(plan, side, p, n, why);
+		i += c <= 0;
+		j += c >= 0;
 	}
 }
 
@@ -197,6 +196,53 @@ static void judge_anchors(struct plan *plan, enum side side)
 		if (lost > 0 && kept * 100 < (kept + lost) * 80)
 			plan->folders[f].force_hold[side] = true;
 	}
+}
+
+static void want_digest(struct plan *plan, struct plan_new **group, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (group[i]->has_digest)
+			continue;
+		plan->undecided = arena_grow(plan->arena, plan->undecided, plan->n_undecided,
+					     sizeof(*plan->undecided), &plan->cap_undecided);
+		plan->undecided[plan->n_undecided++] = group[i];
+	}
+}
+
+/* --- returns: gone and new in the same folder, on the same side: files that were renamed, a message that
+ * was deleted and put back. Taken for a deletion and a new message, a change on the other side would
+ * keep the old one beside the new. A draft that was edited may have its identity and size, so bytes
+ * decide. --- */
+
+static bool may_return(const struct plan_place *p, const struct plan_new *n, enum side side)
+{
+	return !p->gone[side_other(side)] && n->solo == NULL && p->base.size == n->size && p->base.key.has_msgid;
+}
+
+/* False also where a digest is wanted first. */
+static bool same_bytes(struct plan *plan, struct plan_place *p, struct plan_new *n, enum side side)
+{
+	enum side keeper = side_other(side);
+
+	if (p->copy == NULL) {
+		p->copy = arena_alloc(plan->arena, sizeof(*p->copy));
+		p->copy->folder = p->folder;
+		p->copy->side = keeper;
+		p->copy->id = p->base.id[keeper];
+	}
+	if (p->copy->skip || n->skip)
+		return false;
+	if (p->copy->has_digest && n->has_digest)
+		return memcmp(p->copy->digest, n->digest, DIGEST_SIZE) == 0;
+	struct plan_new *both[] = { p->copy, n };
+
+	want_digest(plan, both, 2);
+	return false;
+}
+
+static bool returns(struct plan *plan, struct plan_place *p, struct plan_new *n, enum side side)
+{
+	return may_return(p, n, side) && same_bytes(plan, p, n, side);
 }
 
 /* --- moves: gone in one folder, new in another, on the same side --- */
@@ -287,17 +333,6 @@ static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 	op->why = "it is on both sides already";
 }
 
-static void want_digest(struct plan *plan, struct plan_new **group, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (group[i]->has_digest)
-			continue;
-		plan->undecided = arena_grow(plan->arena, plan->undecided, plan->n_undecided,
-					     sizeof(*plan->undecided), &plan->cap_undecided);
-		plan->undecided[plan->n_undecided++] = group[i];
-	}
-}
-
 static bool all_digested(struct plan_new **group, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -382,11 +417,14 @@ void plan_match(struct plan *plan)
 	plan->n_undecided = 0;
 	park_all(plan);
 	for (int side = 0; side < SIDES; side++) {
-		anchor_side(plan, (enum side)side);
+		anchor_alike(plan, (enum side)side, true, NULL, "the server gave it a new id");
 		judge_anchors(plan, (enum side)side);
 	}
 	/* the same move made on both sides is an adoption plus a forgotten place: adopt first */
 	adopt_all(plan);
+	for (int side = 0; side < SIDES && plan->n_undecided == 0; side++)
+		if (plan->exact_size && plan->keeps_bytes)
+			anchor_alike(plan, (enum side)side, false, returns, "it came back under a new id");
 	if (plan->n_undecided > 0)
 		return;
 	for (int side = 0; side < SIDES; side++)

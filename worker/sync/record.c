@@ -5,6 +5,7 @@
 #include "../../common/log.h"
 
 #define RETRY_MAX_S ((int64_t)24 * 3600)
+#define NAME_BYTES 250       /* of a Message-ID, for people */
 
 static struct span folder_path(const struct apply *a, int folder, enum side side)
 {
@@ -13,14 +14,20 @@ static struct span folder_path(const struct apply *a, int folder, enum side side
 	return f != NULL ? f->path : SPAN_NONE;
 }
 
-static enum code journal(struct apply *a, const struct plan_op *op, const char *what, int64_t item,
-			 struct span old_id, int to, struct span new_id, struct err *err)
+static enum code journal_named(struct apply *a, const struct plan_op *op, const char *what, int64_t item,
+			       struct span old_id, int to, struct span new_id, struct span name, struct err *err)
 {
 	struct base_journal j = { .op = what, .why = op->why, .side = op->side, .item = item,
 				  .old_folder = folder_path(a, op->folder, op->side), .old_id = old_id,
-				  .new_folder = folder_path(a, to, op->side), .new_id = new_id };
+				  .new_folder = folder_path(a, to, op->side), .new_id = new_id, .detail = name };
 
 	return base_journal_add(a->p->base, &j, err);
+}
+
+static enum code journal(struct apply *a, const struct plan_op *op, const char *what, int64_t item,
+			 struct span old_id, int to, struct span new_id, struct err *err)
+{
+	return journal_named(a, op, what, item, old_id, to, new_id, SPAN_NONE, err);
 }
 
 /* --- decisions --- */
@@ -70,6 +77,8 @@ static enum code stays_archived(struct apply *a, struct plan_op *op, struct err 
 			       .text = "archived because the other side deleted it" };
 	enum code rc = base_place_delete(a->p->base, b, err);
 
+	if (op->place->solo != NULL)
+		o.row = op->place->solo->row;
 	op->held = true;         /* nothing to write */
 	return rc == E_OK ? base_solo_save(a->p->base, &o, err) : rc;
 }
@@ -243,6 +252,7 @@ static enum code intent(struct apply *a, struct window *w, size_t i, struct err 
 	o->key = mailkey_of(body_header(f->body));
 	o->has_key = true;
 	o->size = body_size(f->body);
+	o->name = arena_span(w->arena, span_cut(mailkey_msgid(body_header(f->body)), 0, NAME_BYTES));
 	o->flags = (struct flagset){ f->flags, f->keywords };
 	enum code bad = precheck(a, op, f, &text);
 	if (bad != E_OK)
@@ -304,7 +314,7 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 	if (rc == E_OK)
 		rc = base_place_insert(a->p->base, &b, err);
 	if (rc == E_OK)
-		rc = journal(a, op, "create", b.item, SPAN_NONE, op->folder, done->new_id, err);
+		rc = journal_named(a, op, "create", b.item, SPAN_NONE, op->folder, done->new_id, o->name, err);
 	return rc;
 }
 
@@ -365,7 +375,8 @@ static enum code record_delete(struct apply *a, struct plan_op *op, const struct
 		return E_OK;
 	}
 	a->p->result->removed++;
-	enum code rc = base_place_delete(a->p->base, b, err);
+	enum code rc = op->place->solo != NULL ? base_solo_delete(a->p->base, op->place->solo->row, err) :
+		       base_place_delete(a->p->base, b, err);
 	if (rc == E_OK && op->solo != NULL && done->new_id.n > 0) {
 		op->solo->id = done->new_id;
 		rc = base_solo_save(a->p->base, op->solo, err);

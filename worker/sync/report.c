@@ -3,47 +3,63 @@
 
 #include "../../common/clock.h"
 #include "../../common/log.h"
+#include "../data/words.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The first line of the Subject as it stands, made printable; "" if there is none. */
+#define SUBJECT_MAX 2000
+
+/* The Subject decoded and made printable; "" if there is none. */
 static const char *subject_of(struct arena *a, struct span header)
 {
-	struct span line;
-	char text[256] = "";
+	char text[320] = "";
+	struct buf out;
 
-	while (span_next(&header, '\n', &line)) {
-		if (!span_starts_nocase(line, "subject:"))
-			continue;
-		line = span_trim(span_cut(line, 8, SIZE_MAX));
-		log_escape(line.p, line.n, text, sizeof(text));
-		break;
-	}
+	buf_init(&out, 3 * SUBJECT_MAX);
+	words_decode(span_cut(mailkey_subject(header), 0, SUBJECT_MAX), &out);
+	log_escape(out.p, out.n, text, sizeof(text));
+	buf_free(&out);
 	return arena_str(a, span_of(text));
+}
+
+const char *report_id(struct arena *a, struct span id)
+{
+	bool printable = id.n > 8, digits = id.n > 0;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < id.n; i++) {
+		printable = printable && id.p[i] > 32 && id.p[i] < 127;
+		digits = digits && id.p[i] >= '0' && id.p[i] <= '9';
+	}
+	if (printable && !digits)
+		return arena_str(a, id);
+	if (digits)              /* a number already; no server counts to 0x30303030 */
+		return arena_printf(a, "UID " SPAN_FMT, SPAN_ARG(id));
+	for (size_t i = 0; i < id.n && i < 8; i++)
+		n = n << 8 | (uint8_t)id.p[i];
+	return arena_printf(a, "UID %llu", (unsigned long long)n);
+}
+
+const char *report_flags(struct arena *a, uint32_t flags)
+{
+	static const char *const names[] = { "seen", "answered", "flagged", "deleted", "draft" };
+	const char *text = "";
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		if ((flags & (1u << i)) != 0)
+			text = arena_printf(a, "%s%s%s", text, text[0] != '\0' ? " " : "", names[i]);
+	}
+	return text;
 }
 
 const char *report_item(struct arena *a, struct span id, const struct ep_meta *m, bool subject)
 {
 	char when[CLOCK_TEXT_MAX] = "no date";
 	struct span msgid = m != NULL && m->code == E_OK ? mailkey_msgid(m->header) : SPAN_NONE;
-	const char *name;
-	bool printable = id.n > 8;
+	const char *name = msgid.n > 0 ? arena_str(a, msgid) : report_id(a, id);
 
-	for (size_t i = 0; i < id.n; i++)
-		printable = printable && id.p[i] > 32 && id.p[i] < 127;
-	if (msgid.n > 0) {
-		name = arena_str(a, msgid);
-	} else if (printable) {
-		name = arena_str(a, id);
-	} else {
-		uint64_t n = 0;
-
-		for (size_t i = 0; i < id.n && i < 8; i++)
-			n = n << 8 | (uint8_t)id.p[i];
-		name = arena_printf(a, "UID %llu", (unsigned long long)n);
-	}
 	if (m == NULL || m->code != E_OK)
 		return name;
 	if (m->received != INT64_MIN)

@@ -180,18 +180,6 @@ static void tell(struct verifier *v, json_t *list, const char *item, const char 
 					      "right", right));
 }
 
-static const char *flags_text(struct arena *a, uint32_t flags)
-{
-	static const char *const names[] = { "seen", "answered", "flagged", "deleted", "draft" };
-	const char *text = "";
-
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
-		if ((flags & (1u << i)) != 0)
-			text = arena_printf(a, "%s%s%s", text, text[0] != '\0' ? " " : "", names[i]);
-	}
-	return text;
-}
-
 static void compare_pair(struct verifier *v, const struct plan_folder *pf, const struct reading r[SIDES],
 			 const struct entry *l, const struct entry *x)
 {
@@ -200,11 +188,11 @@ static void compare_pair(struct verifier *v, const struct plan_folder *pf, const
 	struct arena *a = v->arena;
 
 	if ((l->flags & both) != (x->flags & both))
-		tell(v, v->differences, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a,
-				l->flags), flags_text(a, x->flags));
+		tell(v, v->differences, name_of(v, pf, SIDE_LEFT, l), "flags", report_flags(a,
+				l->flags), report_flags(a, x->flags));
 	else if (l->flags != x->flags)
-		tell(v, v->not_held, name_of(v, pf, SIDE_LEFT, l), "flags", flags_text(a, l->flags),
-				flags_text(a, x->flags));
+		tell(v, v->not_held, name_of(v, pf, SIDE_LEFT, l), "flags", report_flags(a, l->flags),
+				report_flags(a, x->flags));
 	if (!kw_eq(l->keywords, x->keywords)) {
 		bool holdable = (r[SIDE_LEFT].can_keywords || kw_minus(a, x->keywords, l->keywords) == NULL) &&
 				(r[SIDE_RIGHT].can_keywords || kw_minus(a, l->keywords, x->keywords) == NULL);
