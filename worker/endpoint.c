@@ -53,7 +53,7 @@ const char *ep_op_name(enum ep_op_kind kind)
 {
 	static const char *const names[] = {
 		[EP_CREATE] = "create", [EP_FLAGS] = "flags", [EP_MOVE] = "move", [EP_COPY] = "copy",
-		[EP_REMOVE] = "remove",
+		[EP_REMOVE] = "remove", [EP_UPDATE] = "update",
 	};
 
 	assert((unsigned)kind < ARRAY_LEN(names));

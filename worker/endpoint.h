@@ -22,6 +22,9 @@
  *   '%' before "2F" or "25" written %25 (data/path.h). INBOX is "INBOX". A protocol translates to
  *   and from its own names reversibly.
  * - Writes never notify anybody. Deletion happens only where the engine says EP_REMOVE.
+ * - Records (every kind but mail) change in place: ep_item.version tells which content is there. They
+ *   have no flags, are never described, and travel as whole texts (iCalendar, vCard). What is written
+ *   is read back by the engine, so a write need not tell what the server made of it.
  */
 #ifndef MS_ENDPOINT_H
 #define MS_ENDPOINT_H
@@ -66,6 +69,7 @@ struct ep_caps {
 	bool marks_flags;            /* an unchanged ep_folder.mark also proves unchanged flags */
 	bool moves;                  /* EP_MOVE keeps the item (no copy + delete) */
 	uint32_t window_items;       /* items per fetch/create batch that this side likes, 0 = 1000 */
+	unsigned int record_print;   /* how records that are written here are printed (data/record.h) */
 };
 
 /* One folder of a listing. */
@@ -138,9 +142,11 @@ struct ep_fetch {
 	const char *keywords;
 	int64_t received;
 	struct span key;
+	struct span version;             /* records: of exactly these bytes */
 };
 
-enum ep_op_kind { EP_CREATE, EP_FLAGS, EP_MOVE, EP_COPY, EP_REMOVE };
+/* EP_UPDATE: the record's content becomes `body`. */
+enum ep_op_kind { EP_CREATE, EP_FLAGS, EP_MOVE, EP_COPY, EP_REMOVE, EP_UPDATE };
 const char *ep_op_name(enum ep_op_kind kind);
 
 /* One change to make on one side. */
@@ -149,7 +155,10 @@ struct ep_op {
 	const struct ep_folder *folder;  /* where the item is, or is created */
 	const struct ep_folder *to;      /* EP_MOVE, EP_COPY: destination (EP_COPY = add_place) */
 	struct span id;                  /* not for EP_CREATE */
-	struct body *body;               /* EP_CREATE: stays the caller's */
+	struct body *body;               /* EP_CREATE, EP_UPDATE: stays the caller's */
+	struct span uid;                 /* EP_CREATE of a record: its UID, which new_id may be made from */
+	struct span version;             /* EP_UPDATE, EP_REMOVE, EP_MOVE of a record: only if this is what is there
+	                                  * (else E_ITEM_CHANGED); empty = whatever is there */
 	uint32_t flags;                  /* EP_CREATE: all; EP_FLAGS: to add */
 	uint32_t flags_remove;           /* EP_FLAGS */
 	const char *keywords;            /* EP_CREATE: all; EP_FLAGS: to add */

@@ -34,7 +34,8 @@ static int str_cmp(const char *a, const char *b)
 /* Order of ops within a folder: by kind, then what is done alike together, then by UID. */
 static int op_cmp(const struct ep_op *x, const struct ep_op *y)
 {
-	static const int rank[] = { [EP_FLAGS] = 0, [EP_COPY] = 1, [EP_MOVE] = 2, [EP_REMOVE] = 3, [EP_CREATE] = 4 };
+	static const int rank[] = { [EP_FLAGS] = 0, [EP_COPY] = 1, [EP_MOVE] = 2, [EP_REMOVE] = 3, [EP_CREATE] = 4,
+				    [EP_UPDATE] = 5 };
 	int d = rank[x->kind] - rank[y->kind];
 
 	if (d == 0 && x->kind == EP_FLAGS) {
@@ -193,6 +194,7 @@ static enum code send_batch(struct imap_applying *a, struct imap_batch *b, struc
 	case EP_REMOVE:
 		return imap_send_remove(im, b, err);
 	case EP_CREATE:
+	case EP_UPDATE:
 		break;
 	}
 	return err_set(err, E_INTERNAL, "a create among the changes");

@@ -292,6 +292,7 @@ static enum code run_change(struct change *c, struct folder_item *item, struct e
 	case EP_REMOVE:
 		return remove_item(c, item, err);
 	case EP_CREATE:
+	case EP_UPDATE:
 		break;
 	}
 	return err_set(err, E_INTERNAL, "a create in the wrong place");
