@@ -39,13 +39,14 @@ struct conf_endpoint {
 	const char *login;            /* LoginName; NULL where there is none */
 	const char *smtp_address;     /* or NULL */
 	struct conf_secret password, default_password;
-	const char *server;           /* host; NULL where there is none */
+	const char *server;           /* host; NULL where there is none: an imap endpoint without mail */
 	uint16_t port;                /* 0 = the type's default */
 	enum conf_tls tls;
 	const char *auth;             /* "" = automatic; "plain", "login", "xoauth2" ... */
 	const char *ca_file;          /* or NULL: the system's store */
 	const char *ca_pem;           /* its contents, read at load; at most CONF_CA_MAX bytes */
 	const char *path;             /* local: base directory */
+	const char *caldav, *carddav; /* imap: URLs, {mailbox} and {user} not expanded; or NULL */
 	uint32_t max_connections;     /* 0 = the type's default */
 };
 
@@ -81,6 +82,8 @@ struct conf_pairing {
 	const struct conf_folder_map *maps;
 	size_t n_maps;
 	uint32_t kinds;               /* bit set of 1 << enum ep_kind; default all */
+	bool busy_only[SIDES];        /* that side is given free/busy copies of the other's events */
+	int64_t window_past_s, window_future_s;   /* events and tasks outside are left alone; 0 = no limit */
 	struct conf_guard guard;
 };
 

@@ -10,7 +10,6 @@
 
 #include "io.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -21,16 +20,6 @@ static int line_of(const struct xml_node *node, const char *name)
 	const struct xml_node *child = node == NULL ? NULL : xml_child(node, name);
 
 	return child != NULL ? child->line : node != NULL ? node->line : 1;
-}
-
-static bool is_loopback(const char *server)
-{
-	struct in_addr address;
-
-	if (strcasecmp(server, "localhost") == 0 || strcmp(server, "::1") == 0)
-		return true;
-	/* a dotted quad as a whole: "127.evil.example" is a name like any other */
-	return inet_pton(AF_INET, server, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static enum code read_ca(struct conf_loader *l, int line, struct conf_endpoint *e)
@@ -65,14 +54,38 @@ static bool has_secret(const struct conf_secret *s)
 	return s->file != NULL || s->credential != NULL;
 }
 
+/* An endpoint without a Server has no mail: what is about mail stands there for nothing. */
+static void warn_mail_only(struct conf_loader *l, const struct xml_node *node, const struct conf_endpoint *e)
+{
+	static const char *const mail_only[] = { "Port", "TLS", "Auth" };
+
+	for (size_t i = 0; i < ARRAY_LEN(mail_only); i++) {
+		const struct xml_node *child = xml_child(node, mail_only[i]);
+
+		if (child != NULL)
+			conf_warn(l, child->line, "<%s> has no effect: endpoint '%s' has no <Server>", mail_only[i],
+				  e->name);
+	}
+}
+
+static bool uses_tls(const struct conf_endpoint *e)
+{
+	return (e->server != NULL && e->tls != TLS_NONE) ||
+	       (e->caldav != NULL && span_starts_nocase(span_of(e->caldav), "https:")) ||
+	       (e->carddav != NULL && span_starts_nocase(span_of(e->carddav), "https:"));
+}
+
 static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
 			    struct conf_endpoint *e)
 {
 	enum code rc = E_OK;
 
+	if (e->server == NULL && e->caldav == NULL && e->carddav == NULL)
+		return conf_fail(l, node->line,
+				 "endpoint '%s' needs a <Server> (mail), a <CalDAV> or a <CardDAV>", e->name);
 	if (e->server == NULL)
-		return conf_fail(l, node->line, "endpoint '%s' needs a <Server>", e->name);
-	if (e->tls == TLS_NONE && !is_loopback(e->server))
+		warn_mail_only(l, node, e);
+	else if (e->tls == TLS_NONE && !conf_is_loopback(e->server))
 		return conf_fail(l, line_of(node, "TLS"),
 				 "TLS none is possible only with a server on this machine "
 				 "(localhost, 127.0.0.1, ::1), not with '%.100s'",
@@ -86,7 +99,7 @@ static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
 		conf_warn(l, line_of(node, "LoginName"),
 			  "endpoint '%s' has a <LoginName> but no <Password>; it is not used",
 			  e->name);
-	if (e->ca_file != NULL && e->tls == TLS_NONE)
+	if (e->ca_file != NULL && !uses_tls(e))
 		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect with TLS none");
 	if (e->ca_file != NULL)
 		rc = read_ca(l, line_of(node, "CAFile"), e);
@@ -186,9 +199,12 @@ static const char *mailbox_key(struct arena *arena, const struct conf_mailbox *m
 
 	if (conf_type_bit(e->type) == T_LOCAL)
 		return arena_printf(arena, "local %s/%s", e->path, m->smtp_name);
+	const char *user = m->login != NULL ? m->login : m->smtp_name;
+	if (e->server == NULL)          /* paths of URLs: case matters */
+		return arena_printf(arena, "dav %s %s %s", e->caldav != NULL ? e->caldav : "-",
+				    e->carddav != NULL ? e->carddav : "-", user);
 	unsigned port = e->port != 0 ? e->port : e->tls == TLS_IMPLICIT ? 993 : 143;
-	char *key = arena_printf(arena, "imap %s %u %s", e->server, port,
-				 m->login != NULL ? m->login : m->smtp_name);
+	char *key = arena_printf(arena, "imap %s %u %s", e->server, port, user);
 	lower(key);
 	return key;
 }

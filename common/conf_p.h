@@ -19,6 +19,8 @@ enum conf_value {
 	V_WORD,        /* const char *, one of `words` ("auto" is kept as "") */
 	V_TRACE,       /* const char *, comma list of lower-case words */
 	V_HOST,        /* const char * */
+	V_URL,         /* const char *, see conf_url.c */
+	V_DAYS,        /* int64_t seconds, whole days within [min, max] days; "90d"; 0 = unset */
 	V_PATH,        /* const char *, made absolute */
 	V_LEVEL,       /* enum log_level */
 	V_TLS,         /* enum conf_tls */
@@ -48,6 +50,7 @@ extern const struct conf_table conf_gateway_table;   /* of struct conf */
 extern const struct conf_table conf_endpoint_table;  /* of struct conf_endpoint */
 extern const struct conf_table conf_guard_table;     /* of struct conf_guard */
 extern const struct conf_table conf_mailbox_table;   /* of struct conf_mailbox */
+extern const struct conf_table conf_window_table;    /* of struct conf_pairing: attributes of <window> */
 
 /* Where texts come from: the arena they are copied to, and what relative paths are relative to. */
 struct conf_source {
@@ -71,11 +74,19 @@ const struct conf_setting *conf_setting_find(const struct conf_table *t, const c
 extern const char *const conf_kind_names[CONF_KINDS];       /* index = enum ep_kind */
 extern const char *const conf_conflict_names[4], *const conf_deletions_names[3];
 extern const char *const conf_tls_names[3];
+extern const char *const conf_busy_names[1 << SIDES];       /* index = bit set of 1 << enum side */
+const char *conf_busy_word(const struct conf_pairing *pairing);
 /* Index of `name` in names[n]; false if it is not there. */
 bool conf_word(const char *const *names, size_t n, const char *name, unsigned *index_r);
 unsigned conf_type_bit(const char *type);                   /* 0 = no such type */
 #define CONF_TYPE_NAMES "imap, local, exchange, google or exchange-online"
 bool conf_path_valid(const char *path);                     /* a canonical folder path */
+
+/* A host of this machine itself: localhost, 127.0.0.0/8, ::1. */
+bool conf_is_loopback(const char *server);
+bool conf_host_valid(const char *text);
+/* E_CONF "NAME: what is wrong". The arena is for scratch. */
+enum code conf_url_check(const char *name, const char *text, struct arena *arena, struct err *err) MS_MUST_USE;
 
 /* What conf_load and conf_pairing_decode hand out: the arena goes with the configuration. */
 struct conf_box {

@@ -190,10 +190,6 @@ static enum code read_kinds(struct conf_loader *l, const struct xml_node *node, 
 	if (*kinds_r == 0)
 		return conf_fail(l, node->line,
 				 "kinds is empty; write kinds=\"mail\" or remove it");
-	if ((*kinds_r & 1) == 0)
-		conf_warn(l, node->line,
-			  "kinds without mail: this build synchronises mail only, so nothing is "
-			  "done");
 	return E_OK;
 }
 
@@ -208,12 +204,32 @@ static enum code read_policy(struct conf_loader *l, const struct xml_node *node,
 			 names[0], names[1], names[2], n > 3 ? ", " : "", n > 3 ? names[3] : "");
 }
 
+static enum code parse_window(struct conf_loader *l, const struct xml_node *node, struct conf_pairing *p)
+{
+	enum code rc = conf_once(l, node);
+	struct err why = ERR_INIT;
+
+	if (rc == E_OK)
+		rc = conf_only_attrs(l, node, "past future");
+	if (rc == E_OK)
+		rc = conf_no_text(l, node);
+	if (rc == E_OK)
+		rc = conf_no_children(l, node);
+	for (size_t i = 0; rc == E_OK && i < conf_window_table.n; i++) {
+		const struct conf_setting *s = &conf_window_table.rows[i];
+		const char *text = xml_attr(node, s->name);
+
+		if (text != NULL && conf_value_read(s, text, &l->src, p, &why) != E_OK)
+			rc = conf_fail(l, node->line, "<window> %s", err_text(&why));
+	}
+	return rc;
+}
+
 static enum code read_attrs(struct conf_loader *l, const struct xml_node *node,
 			    struct conf_pairing *p)
 {
-	unsigned conflict = CONFLICT_NEWEST, deletions = DELETIONS_TRASH;
+	unsigned conflict = CONFLICT_NEWEST, deletions = DELETIONS_TRASH, busy = 0;
 	enum code rc = conf_only_attrs(l, node, "name conflict deletions kinds busyOnly");
-	const char *busy = xml_attr(node, "busyOnly");
 
 	if (rc == E_OK)
 		rc = conf_no_text(l, node);
@@ -225,11 +241,12 @@ static enum code read_attrs(struct conf_loader *l, const struct xml_node *node,
 		rc = read_policy(l, node, "deletions", conf_deletions_names, 3, &deletions);
 	if (rc == E_OK)
 		rc = read_kinds(l, node, &p->kinds);
-	if (rc == E_OK && busy != NULL && strcmp(busy, "false") != 0)
-		rc = conf_fail(l, node->line, "busyOnly=\"%.20s\": this build has no calendars yet",
-			       busy);
+	if (rc == E_OK)
+		rc = read_policy(l, node, "busyOnly", conf_busy_names, ARRAY_LEN(conf_busy_names), &busy);
 	p->conflict = (enum conf_conflict)conflict;
 	p->deletions[SIDE_LEFT] = p->deletions[SIDE_RIGHT] = (enum conf_deletions)deletions;
+	for (enum side side = SIDE_LEFT; side < SIDES; side++)
+		p->busy_only[side] = (busy >> side & 1) != 0;
 	return rc;
 }
 
@@ -253,11 +270,10 @@ enum code conf_parse_pairing(struct conf_loader *l, const struct xml_node *node,
 			rc = parse_folders(l, child, p);
 		else if (strcmp(child->name, "guard") == 0)
 			rc = conf_read_guard(l, child, &p->guard);
-		else if (strcmp(child->name, "DateWindow") == 0)
-			rc = conf_fail(l, child->line,
-				       "<DateWindow>: this build has no date window yet");
+		else if (strcmp(child->name, "window") == 0)
+			rc = parse_window(l, child, p);
 		else
-			rc = conf_unknown(l, child, NULL, "mailbox folders guard");
+			rc = conf_unknown(l, child, NULL, "mailbox folders guard window");
 	}
 	if (rc == E_OK && sides < SIDES)
 		rc = conf_fail(l, node->line,

@@ -65,6 +65,8 @@ static void say_pairing(struct printer *p, const struct conf_pairing *pairing)
 	}
 	say(p, "pairing", pairing->name, "kinds", buf_str(&kinds));
 	buf_free(&kinds);
+	say(p, "pairing", pairing->name, "busyOnly", conf_busy_word(pairing));
+	say_table(p, "pairing", arena_printf(p->arena, "%s window", pairing->name), &conf_window_table, 0, pairing);
 	for (size_t i = 0; i < pairing->n_excludes; i++)
 		say(p, "pairing", pairing->name, "exclude", pairing->excludes[i]);
 	for (size_t i = 0; i < pairing->n_maps; i++)

@@ -52,8 +52,8 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "CAFile", V_PATH, T_SERVERS, C(ca_file), 0, 0, NULL, NULL },
 	{ "MaxConnections", V_COUNT, T_SERVERS, C(max_connections), 1, 1000, NULL, NULL },
 	{ "Path", V_PATH, T_LOCAL, C(path), 0, 0, NULL, NULL },
-	{ "CalDAV", V_LATER, T_IMAP, 0, 0, 0, NULL, "calendars" },
-	{ "CardDAV", V_LATER, T_IMAP, 0, 0, 0, NULL, "contacts" },
+	{ "CalDAV", V_URL, T_IMAP, C(caldav), 0, 0, NULL, NULL },
+	{ "CardDAV", V_URL, T_IMAP, C(carddav), 0, 0, NULL, NULL },
 	{ "Access", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
 	{ "FrontEnd", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
 	{ "PrincipalName", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
@@ -80,11 +80,19 @@ static const struct conf_setting mailbox_rows[] = {
 };
 #undef C
 
+#define C(member) offsetof(struct conf_pairing, member)
+static const struct conf_setting window_rows[] = {
+	{ "past", V_DAYS, ALWAYS, C(window_past_s), 1, 36500, NULL, NULL },
+	{ "future", V_DAYS, ALWAYS, C(window_future_s), 1, 36500, NULL, NULL },
+};
+#undef C
+
 const struct conf_table conf_gateway_table = { gateway_rows, ARRAY_LEN(gateway_rows), "gateway" };
 const struct conf_table conf_endpoint_table = { endpoint_rows, ARRAY_LEN(endpoint_rows),
 						"endpoint" };
 const struct conf_table conf_guard_table = { guard_rows, ARRAY_LEN(guard_rows), "guard" };
 const struct conf_table conf_mailbox_table = { mailbox_rows, ARRAY_LEN(mailbox_rows), "mailbox" };
+const struct conf_table conf_window_table = { window_rows, ARRAY_LEN(window_rows), "window" };
 
 const char *const conf_kind_names[CONF_KINDS] = {
 #define X(id, text) text,
@@ -103,6 +111,17 @@ const char *const conf_deletions_names[3] = {
 const char *const conf_tls_names[3] = {
 	[TLS_IMPLICIT] = "implicit", [TLS_STARTTLS] = "starttls", [TLS_NONE] = "none",
 };
+
+const char *const conf_busy_names[1 << SIDES] = {
+	[0] = "none", [1 << SIDE_LEFT] = "left", [1 << SIDE_RIGHT] = "right",
+	[1 << SIDE_LEFT | 1 << SIDE_RIGHT] = "both",
+};
+
+const char *conf_busy_word(const struct conf_pairing *p)
+{
+	return conf_busy_names[(unsigned)p->busy_only[SIDE_LEFT] << SIDE_LEFT |
+			       (unsigned)p->busy_only[SIDE_RIGHT] << SIDE_RIGHT];
+}
 
 bool conf_word(const char *const *names, size_t n, const char *name, unsigned *index_r)
 {
@@ -183,6 +202,20 @@ static enum code read_time(const struct conf_setting *s, const char *text, int64
 	return E_OK;
 }
 
+static enum code read_days(const struct conf_setting *s, const char *text, int64_t *seconds_r, struct err *err)
+{
+	struct span days = span_of(text);
+	uint64_t n;
+
+	if (days.n < 2 || days.p[days.n - 1] != 'd' ||
+	    !span_u64(span_cut(days, 0, days.n - 1), (uint64_t)s->max, &n) || n < (uint64_t)s->min)
+		return err_set(err, E_CONF,
+			       "%s: '%.60s' is not a number of days from %" PRId64 "d to %" PRId64 "d; write 90d",
+			       s->name, text, s->min, s->max);
+	*seconds_r = (int64_t)n * (DAY / SECOND);
+	return E_OK;
+}
+
 static enum code read_number(const struct conf_setting *s, const char *text, uint64_t *n_r,
 			     struct err *err)
 {
@@ -227,15 +260,6 @@ static enum code read_enum(const struct conf_setting *s, const char *text, void 
 	return E_OK;
 }
 
-static bool host_valid(const char *text)
-{
-	size_t n = strlen(text);
-
-	return n > 0 && n <= 255 && text[0] != '-' && text[0] != '.' &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyz" "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789.-:_%") == n;
-}
-
 static bool trace_valid(const char *text)
 {
 	size_t n = strlen(text);
@@ -275,17 +299,20 @@ static enum code read_text(const struct conf_setting *s, const char *text,
 {
 	if (text[0] == '\0' && s->value != V_TRACE)
 		return err_set(err, E_CONF, "%s is empty", s->name);
-	if (s->value == V_HOST && !host_valid(text))
+	if (s->value == V_HOST && !conf_host_valid(text))
 		return err_set(err, E_CONF, "%s: '%.100s' is not a host name or address", s->name,
 			       text);
 	if (s->value == V_TRACE && !trace_valid(text))
 		return err_set(err, E_CONF,
 			       "%s: '%.60s' is not a comma list of endpoints and types of endpoints, or all",
 			       s->name, text);
-	if (s->value == V_PATH && strlen(text) > 1024)
-		return err_set(err, E_CONF, "%s: the path is longer than 1024 bytes", s->name);
+	if ((s->value == V_PATH || s->value == V_URL) && strlen(text) > 1024)
+		return err_set(err, E_CONF, "%s: the %s is longer than 1024 bytes", s->name,
+			       s->value == V_PATH ? "path" : "URL");
 	if (s->value == V_TEXT && strlen(text) > 320)
 		return err_set(err, E_CONF, "%s is longer than 320 bytes", s->name);
+	if (s->value == V_URL && conf_url_check(s->name, text, src->arena, err) != E_OK)
+		return E_CONF;
 	*at = s->value == V_PATH ? absolute(src, text) : arena_str(src->arena, span_of(text));
 	return E_OK;
 }
@@ -311,6 +338,8 @@ enum code conf_value_read(const struct conf_setting *s, const char *text,
 		return rc;
 	case V_TIME:
 		return read_time(s, text, at, err);
+	case V_DAYS:
+		return read_days(s, text, at, err);
 	case V_WORD:
 		rc = read_word(s, text, &word, err);
 		if (rc == E_OK)
@@ -322,6 +351,7 @@ enum code conf_value_read(const struct conf_setting *s, const char *text,
 	case V_TEXT:
 	case V_TRACE:
 	case V_HOST:
+	case V_URL:
 	case V_PATH:
 		return read_text(s, text, src, at, err);
 	case V_SECRET:
@@ -355,6 +385,9 @@ const char *conf_value_text(const struct conf_setting *s, const void *base, stru
 			       : arena_printf(arena, "%u", *(const uint16_t *)at);
 	case V_TIME:
 		return arena_printf(arena, "%s", conf_time_text(*(const int64_t *)at, text));
+	case V_DAYS:
+		return *(const int64_t *)at == 0 ?
+			NULL : arena_printf(arena, "%" PRId64 "d", *(const int64_t *)at / (DAY / SECOND));
 	case V_LEVEL:
 		return log_level_name(*(const enum log_level *)at);
 	case V_TLS:
@@ -367,6 +400,7 @@ const char *conf_value_text(const struct conf_setting *s, const void *base, stru
 	case V_TEXT:
 	case V_TRACE:
 	case V_HOST:
+	case V_URL:
 	case V_PATH:
 		return *(const char *const *)at;
 	case V_SECRET:

@@ -82,6 +82,8 @@ void conf_pairing_put(json_t *root, const struct conf_pairing *p, struct arena *
 	json_object_set_new(root, "line", json_integer(p->line));
 	conf_put_text(root, "conflict", conf_conflict_names[p->conflict]);
 	json_object_set_new(root, "kinds", json_integer(p->kinds));
+	conf_put_text(root, "busyOnly", conf_busy_word(p));
+	json_object_set_new(root, "window", conf_table_to_json(&conf_window_table, p, false, arena));
 	json_object_set_new(root, "guard", conf_table_to_json(&conf_guard_table, &p->guard, false, arena));
 	json_object_set_new(root, "excludes", folders_to_json(p, maps));
 	json_object_set_new(root, "maps", maps);
@@ -194,7 +196,8 @@ enum code conf_get_endpoint(struct conf_decoder *d, json_t *object, struct conf_
 		rc = conf_get_text(d, object, "ca", &e->ca_pem);
 	if (rc == E_OK && conf_type_bit(e->type) == T_LOCAL && e->path == NULL)
 		rc = conf_bad(d, "Path");
-	if (rc == E_OK && conf_type_bit(e->type) != T_LOCAL && e->server == NULL)
+	if (rc == E_OK && conf_type_bit(e->type) != T_LOCAL && e->server == NULL && e->caldav == NULL &&
+	    e->carddav == NULL)
 		rc = conf_bad(d, "Server");
 	return rc;
 }
@@ -251,7 +254,7 @@ static enum code get_folders(struct conf_decoder *d, json_t *root, struct conf_p
 
 enum code conf_pairing_get(struct conf_decoder *d, json_t *root, struct conf_pairing *p)
 {
-	unsigned conflict = CONFLICT_NEWEST;
+	unsigned conflict = CONFLICT_NEWEST, busy = 0;
 	json_int_t line = 0, kinds = 0;
 	enum code rc = conf_get_text(d, root, "name", &p->name);
 
@@ -264,12 +267,18 @@ enum code conf_pairing_get(struct conf_decoder *d, json_t *root, struct conf_pai
 	if (rc == E_OK)
 		rc = conf_get_number(d, root, "kinds", CONF_KINDS_ALL, &kinds);
 	if (rc == E_OK)
+		rc = conf_get_word(d, root, "busyOnly", conf_busy_names, ARRAY_LEN(conf_busy_names), &busy);
+	if (rc == E_OK)
+		rc = conf_get_table(d, json_object_get(root, "window"), &conf_window_table, p);
+	if (rc == E_OK)
 		rc = conf_get_table(d, json_object_get(root, "guard"), &conf_guard_table, &p->guard);
 	if (rc == E_OK)
 		rc = get_folders(d, root, p);
 	p->conflict = (enum conf_conflict)conflict;
 	p->line = (int)line;
 	p->kinds = (uint32_t)kinds;
+	for (enum side side = SIDE_LEFT; side < SIDES; side++)
+		p->busy_only[side] = (busy >> side & 1) != 0;
 	return rc;
 }
 

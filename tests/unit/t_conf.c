@@ -251,14 +251,21 @@ static void printing_masks(void **state)
 		"pairing alice map = X -> Y/Z\n",
 		"pairing alice guard MaxDeletions = 7\n",
 		"pairing alice kinds = mail events\n",
+		"pairing alice busyOnly = right\n",
+		"pairing alice window past = 90d\n",
+		"pairing bob busyOnly = none\n",
+		"endpoint old CalDAV = https://dav.example/\n",
 		"pairing bob right Password = *** (file ",
 		"pairing bob left logon = default password\n",
 	};
 	struct conf_case *c = *state;
 	struct printed p;
 
-	case_write(c, "<", "<");
+	case_write(c, "<TLS>implicit</TLS>", "<CalDAV>https://dav.example/</CalDAV>");
 	assert_int_equal(case_load(c), E_OK);
+	struct conf_pairing *alice = (struct conf_pairing *)(uintptr_t)conf_find_pairing(c->conf, "alice");
+	alice->busy_only[SIDE_RIGHT] = true;
+	alice->window_past_s = 90 * 86400;
 	buf_init(&p.text, 65536);
 	conf_print(c->conf, print_line, &p);
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {

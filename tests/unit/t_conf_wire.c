@@ -53,6 +53,8 @@ static void same_mailbox(const struct conf_mailbox *a, const struct conf_mailbox
 	same_text(x->auth, y->auth);
 	same_text(x->ca_pem, y->ca_pem);
 	same_text(x->path, y->path);
+	same_text(x->caldav, y->caldav);
+	same_text(x->carddav, y->carddav);
 	assert_int_equal(x->max_connections, y->max_connections);
 }
 
@@ -62,6 +64,10 @@ static void same_pairing(const struct conf_pairing *a, const struct conf_pairing
 	assert_int_equal(a->line, b->line);
 	assert_int_equal(a->conflict, b->conflict);
 	assert_int_equal(a->kinds, b->kinds);
+	assert_int_equal(a->busy_only[SIDE_LEFT], b->busy_only[SIDE_LEFT]);
+	assert_int_equal(a->busy_only[SIDE_RIGHT], b->busy_only[SIDE_RIGHT]);
+	assert_int_equal(a->window_past_s, b->window_past_s);
+	assert_int_equal(a->window_future_s, b->window_future_s);
 	assert_memory_equal(&a->guard, &b->guard, sizeof(a->guard));
 	assert_int_equal(a->n_excludes, b->n_excludes);
 	for (size_t i = 0; i < a->n_excludes; i++)
@@ -109,6 +115,54 @@ static void there_and_back(void **state)
 		buf_free(&one);
 		buf_free(&two);
 	}
+}
+
+/* What records need: URLs with and without a Server, who is told only when, and the window. */
+static void records_travel(void **state)
+{
+	struct conf_case *c = *state;
+	struct conf *got = NULL;
+	struct buf b;
+
+	case_write(c, "      <Server>localhost</Server>\n      <TLS>none</TLS>\n",
+		   "<CalDAV>https://dav.example/{user}/</CalDAV><CardDAV>http://[::1]:5232/</CardDAV>");
+	assert_int_equal(case_load(c), E_OK);
+	buf_init(&b, 65536);
+	conf_pairing_encode(c->conf, conf_find_pairing(c->conf, "bob"), &b);
+	assert_int_equal(conf_pairing_decode(b.p, b.n, &got, &c->err), E_OK);
+	same_pairing(conf_find_pairing(c->conf, "bob"), &got->pairings[0]);
+	assert_null(got->pairings[0].mailbox[0].endpoint->server);
+	assert_string_equal(got->pairings[0].mailbox[0].endpoint->caldav, "https://dav.example/{user}/");
+	conf_free(&got);
+	buf_clear(&b);
+	conf_encode(c->conf, &b);
+	assert_int_equal(conf_decode(b.p, b.n, &got, &c->err), E_OK);
+	assert_string_equal(got->endpoints[1].carddav, "http://[::1]:5232/");
+	conf_free(&got);
+
+	for (unsigned busy = 0; busy < 4; busy++) {
+		char *with = mem_printf("kinds=\"events\" busyOnly=\"%s\"", conf_busy_names[busy]);
+
+		case_write(c, "kinds=\"mail events\"", with);
+		mem_free(with);
+		assert_int_equal(case_load(c), E_OK);
+		buf_clear(&b);
+		conf_pairing_encode(c->conf, conf_find_pairing(c->conf, "alice"), &b);
+		assert_int_equal(conf_pairing_decode(b.p, b.n, &got, &c->err), E_OK);
+		same_pairing(conf_find_pairing(c->conf, "alice"), &got->pairings[0]);
+		assert_int_equal(got->pairings[0].busy_only[SIDE_LEFT], busy & 1);
+		assert_int_equal(got->pairings[0].busy_only[SIDE_RIGHT], busy >> 1);
+		conf_free(&got);
+	}
+	case_write(c, "<guard><MaxDeletions>7</MaxDeletions></guard>", "<window past=\"90d\" future=\"400d\"/>");
+	assert_int_equal(case_load(c), E_OK);
+	buf_clear(&b);
+	conf_pairing_encode(c->conf, conf_find_pairing(c->conf, "alice"), &b);
+	assert_int_equal(conf_pairing_decode(b.p, b.n, &got, &c->err), E_OK);
+	assert_int_equal(got->pairings[0].window_past_s, 90 * 86400);
+	assert_int_equal(got->pairings[0].window_future_s, 400 * 86400);
+	conf_free(&got);
+	buf_free(&b);
 }
 
 static void no_secret_travels(void **state)
@@ -219,6 +273,12 @@ static void wrong_values(void **state)
 		{ "\"MaxDeletions\":\"7\"", "\"MaxDeletions\":7" },
 		{ "\"Password\":true", "\"Password\":\"hunter2\"" },
 		{ "\"excludes\":[", "\"excludes\":[null," },
+		{ "\"busyOnly\":\"none\"", "\"busyOnly\":\"up\"" },
+		{ "\"busyOnly\":\"none\",", "" },
+		{ "\"window\":{}", "\"window\":{\"past\":\"0d\"}" },
+		{ "\"window\":{}", "\"window\":{\"past\":86400}" },
+		{ "\"Server\":\"imap.old.example\",", "" },
+		{ "\"Server\":\"imap.old.example\",", "\"CalDAV\":\"http://dav.example/\"," },
 		{ "\"maps\":[", "\"maps\":[[\"a\"]," },
 		{ "\"kinds\":3", "\"kinds\":3,\"kinds\":3" },
 	};
@@ -276,7 +336,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(there_and_back), T(the_whole), T(no_secret_travels), T(damage),
-		T(wrong_values),   T(largest_fits),
+		T(wrong_values),   T(largest_fits), T(records_travel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
