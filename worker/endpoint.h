@@ -156,7 +156,8 @@ struct ep_op {
 	const struct ep_folder *to;      /* EP_MOVE, EP_COPY: destination (EP_COPY = add_place) */
 	struct span id;                  /* not for EP_CREATE */
 	struct body *body;               /* EP_CREATE, EP_UPDATE: stays the caller's */
-	struct span uid;                 /* EP_CREATE of a record: its UID, which new_id may be made from */
+	struct span uid;                 /* EP_CREATE of a record: its UID, which new_id may be made from. If the
+	                                  * folder has one of that UID: E_ITEM_UNCERTAIN, the next pass merges */
 	struct span version;             /* EP_UPDATE, EP_REMOVE, EP_MOVE of a record: only if this is what is there
 	                                  * (else E_ITEM_CHANGED); empty = whatever is there */
 	uint32_t flags;                  /* EP_CREATE: all; EP_FLAGS: to add */

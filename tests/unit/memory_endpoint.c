@@ -83,6 +83,14 @@ struct mem_folder *mem_folder_make(struct mem_store *s, const char *path, enum e
 	return f;
 }
 
+struct mem_folder *mem_folder_make_kind(struct mem_store *s, const char *path, enum ep_kind kind)
+{
+	struct mem_folder *f = mem_folder_make(s, path, EP_ROLE_NONE);
+
+	f->kind = kind;
+	return f;
+}
+
 void mem_folder_drop(struct mem_store *s, const char *path)
 {
 	struct mem_folder *f = mem_folder_get(s, path);
@@ -113,6 +121,47 @@ struct mem_item *mem_add(struct mem_store *s, const char *path, const char *byte
 
 	assert(f != NULL);
 	return add_item(s, f, bytes, strlen(bytes), flags, kw, received);
+}
+
+/* What the server makes of a record that is put: the caller's. */
+static char *rewritten(const struct mem_store *s, const char *bytes, size_t n)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	for (size_t at = 0; at < n;) {
+		const char *line = bytes + at, *end = memchr(line, '\n', n - at);
+		size_t len = end != NULL ? (size_t)(end - line) + 1 : n - at, keep = len;
+
+		at += len;
+		if (s->drops != NULL && strncmp(line, s->drops, strlen(s->drops)) == 0)
+			continue;
+		if (s->rewrites && strncmp(line, "PRODID", 6) == 0) {
+			buf_add_str(&out, "PRODID:-//The Memory//EN\r\n");
+			continue;
+		}
+		while (s->rewrites && keep > 2 && line[keep - 3] == ' ')
+			keep--;
+		buf_add(&out, line, keep < len ? keep - 2 : len);
+		if (keep < len)
+			buf_add_str(&out, "\r\n");
+	}
+	char *copy = mem_strndup(out.p, out.n);
+
+	buf_free(&out);
+	return copy;
+}
+
+void mem_edit(struct mem_store *s, struct mem_folder *f, size_t i, const char *bytes)
+{
+	struct mem_item *it = &f->items[i];
+	char *copy = rewritten(s, bytes, strlen(bytes));
+
+	mem_free(it->bytes);
+	it->bytes = copy;
+	it->n = strlen(copy);
+	it->modseq = s->next_modseq;
+	f->modseq = s->next_modseq++;
 }
 
 void mem_remove(struct mem_store *s, struct mem_folder *f, size_t i)
@@ -202,6 +251,9 @@ static struct mem_item **sorted(const struct mem_folder *f)
 
 static bool folders_equal(const struct mem_folder *a, const struct mem_folder *b, uint32_t flags, bool keywords)
 {
+	if (a->kind != EP_MAIL)
+		return a->kind == b->kind && a->n == b->n;      /* what they say is for the test to compare */
+
 	struct mem_item **x = sorted(a), **y = sorted(b);
 	bool equal = a->n == b->n;
 
@@ -282,7 +334,7 @@ static enum code m_open(struct endpoint *ep, struct err *err)
 
 	if (s->refuse_logon)
 		return err_set(err, E_LOGON_FAILED, "refused");
-	ep->caps = (struct ep_caps){ .kinds = 1u << EP_MAIL, .max_item_bytes = s->max_bytes, .exact_size = true,
+	ep->caps = (struct ep_caps){ .kinds = 15, .max_item_bytes = s->max_bytes, .exact_size = true,
 				     .keeps_bytes = true, .marks_flags = true, .moves = true };
 	return E_OK;
 }
@@ -310,7 +362,7 @@ static uint32_t uid_of(struct span id)
 static void show(struct mem_store *s, struct mem_folder *f, struct arena *a, struct ep_folder *out)
 {
 	*out = (struct ep_folder){
-		.kind = EP_MAIL, .role = f->role, .path = arena_span(a, span_of(f->path)), .selectable = true,
+		.kind = f->kind, .role = f->role, .path = arena_span(a, span_of(f->path)), .selectable = true,
 		.name = span_of(arena_printf(a, "%llu", (unsigned long long)f->id)),
 		.id = s->stable_ids ? span_of(arena_printf(a, "id%llu", (unsigned long long)f->id))
 				    : span_of(arena_printf(a, "v%u", f->validity)),
@@ -345,6 +397,11 @@ static struct mem_folder *find(struct mem_store *s, const struct ep_folder *f)
 	return NULL;
 }
 
+static struct span version_of(struct arena *a, const struct mem_folder *f, const struct mem_item *it)
+{
+	return f->kind != EP_MAIL ? span_of(arena_printf(a, "\"%llu\"", (unsigned long long)it->modseq)) : SPAN_NONE;
+}
+
 static void list_items(struct mem_store *s, struct mem_folder *f, uint64_t since, struct arena *a, struct ep_changes *c)
 {
 	c->items = arena_calloc(a, f->n + 1, sizeof(*c->items));
@@ -354,6 +411,7 @@ static void list_items(struct mem_store *s, struct mem_folder *f, uint64_t since
 		if (it->modseq <= since)
 			continue;
 		c->items[c->n].id = id_of(a, it->uid);
+		c->items[c->n].version = version_of(a, f, it);
 		c->items[c->n].flags = it->flags;
 		c->items[c->n++].keywords = it->keywords != NULL ? kw_from(a, span_of(it->keywords)) : NULL;
 	}
@@ -450,6 +508,7 @@ static enum code m_fetch(struct endpoint *ep, struct arena *a, struct ep_fetch *
 		f[i].flags = it->flags;
 		f[i].keywords = it->keywords != NULL ? kw_from(a, span_of(it->keywords)) : NULL;
 		f[i].received = it->received;
+		f[i].version = version_of(a, find(store_of(ep), f[i].folder), it);
 	}
 	return rc;
 }
@@ -460,25 +519,48 @@ static void refuse(struct ep_op *op, enum code code, const char *text)
 	op->text = text;
 }
 
+static void body_bytes(struct body *body, struct buf *b)
+{
+	struct err err = ERR_INIT;
+	struct span piece;
+
+	buf_init(b, 1 << 20);
+	for (uint64_t at = 0; body_read(body, at, &piece, &err) == E_OK && piece.n > 0; at += piece.n)
+		buf_add_span(b, piece);
+}
+
+static bool has_uid(const struct mem_folder *f, struct span uid)
+{
+	for (size_t i = 0; i < f->n && uid.n > 0; i++) {
+		const char *at = strstr(f->items[i].bytes, "\r\nUID:");
+
+		if (at != NULL && strlen(at) > 6 + uid.n && memcmp(at + 6, uid.p, uid.n) == 0 && at[6 + uid.n] == '\r')
+			return true;
+	}
+	return false;
+}
+
 static void create(struct mem_store *s, struct ep_op *op, struct arena *a)
 {
 	struct mem_folder *f = find(s, op->folder);
-	struct err err = ERR_INIT;
-	struct span piece;
 	struct buf b;
 
 	if (f == NULL) {
 		refuse(op, E_FOLDER_GONE, "no such folder");
 		return;
 	}
-	buf_init(&b, 1 << 20);
-	for (uint64_t at = 0; body_read(op->body, at, &piece, &err) == E_OK && piece.n > 0; at += piece.n)
-		buf_add_span(&b, piece);
+	if (f->kind != EP_MAIL && has_uid(f, op->uid)) {
+		refuse(op, E_ITEM_UNCERTAIN, "there is one of that UID");
+		return;
+	}
+	body_bytes(op->body, &b);
 	if (s->poison != NULL && strstr(buf_str(&b), s->poison) != NULL) {
 		refuse(op, E_ITEM_REFUSED, "poison");
 	} else {
-		struct mem_item *it = add_item(s, f, buf_str(&b), b.n, op->flags, op->keywords, op->received);
+		char *bytes = f->kind != EP_MAIL ? rewritten(s, buf_str(&b), b.n) : mem_strndup(buf_str(&b), b.n);
+		struct mem_item *it = add_item(s, f, bytes, strlen(bytes), op->flags, op->keywords, op->received);
 
+		mem_free(bytes);
 		op->code = E_OK;
 		op->new_id = s->tells_ids ? id_of(a, it->uid) : SPAN_NONE;
 		s->writes++;
@@ -496,9 +578,22 @@ static void change(struct mem_store *s, struct ep_op *op, struct arena *a)
 		refuse(op, E_ITEM_GONE, "no such item");
 		return;
 	}
+	if (f->kind != EP_MAIL && op->version.n > 0 && !span_eq(op->version, version_of(a, f, it))) {
+		refuse(op, E_ITEM_CHANGED, "another version");
+		return;
+	}
 	op->code = E_OK;
 	s->writes++;
-	if (op->kind == EP_FLAGS) {
+	if (op->kind == EP_UPDATE) {
+		struct buf b;
+
+		body_bytes(op->body, &b);
+		if (s->poison != NULL && strstr(buf_str(&b), s->poison) != NULL)
+			refuse(op, E_ITEM_REFUSED, "poison");
+		else
+			mem_edit(s, f, at, buf_str(&b));
+		buf_free(&b);
+	} else if (op->kind == EP_FLAGS) {
 		const char *kw = kw_minus(a, kw_union(a, it->keywords, op->keywords), op->keywords_remove);
 
 		mem_set_flags(s, f, at, (it->flags | op->flags) & ~op->flags_remove, kw);
@@ -551,7 +646,7 @@ static void folder_op(struct mem_store *s, struct ep_folder_op *op, struct arena
 		if (mem_folder_get(s, path) != NULL)
 			op->code = E_FOLDER_EXISTS;
 		else
-			mem_folder_make(s, path, op->role);
+			mem_folder_make(s, path, op->role)->kind = op->item_kind;
 		show(s, mem_folder_get(s, path), a, &op->folder_r);
 	} else if (op->kind == EP_FOLDER_RENAME && mem_folder_get(s, path) != NULL) {
 		op->code = E_FOLDER_EXISTS;

@@ -19,6 +19,7 @@ struct mem_item {
 
 struct mem_folder {
 	char *path;
+	enum ep_kind kind;
 	enum ep_role role;
 	uint64_t id;                 /* unique over the store's life */
 	uint32_t validity, next_uid;
@@ -46,6 +47,9 @@ struct mem_store {
 	bool refuse_logon;
 	const char *poison;          /* creates whose bytes contain this are refused */
 	uint64_t max_bytes;
+	bool rewrites;               /* records: stored with lines sorted otherwise, a PRODID of its own, no blanks
+	                              * at a line's end */
+	const char *drops;           /* records: lines that begin so are not kept */
 	unsigned long writes;        /* effects so far */
 };
 
@@ -55,6 +59,10 @@ struct mem_store *mem_store_get(const char *name);        /* made on first use, 
 void mem_store_reset(void);
 struct mem_folder *mem_folder_get(struct mem_store *s, const char *path);      /* NULL: none */
 struct mem_folder *mem_folder_make(struct mem_store *s, const char *path, enum ep_role role);
+/* One for records; its items are whole texts, changed with mem_edit(). */
+struct mem_folder *mem_folder_make_kind(struct mem_store *s, const char *path, enum ep_kind kind);
+/* What a user's client does to a record: a new content, a new version. */
+void mem_edit(struct mem_store *s, struct mem_folder *f, size_t i, const char *bytes);
 void mem_folder_drop(struct mem_store *s, const char *path);
 struct mem_item *mem_add(struct mem_store *s, const char *path, const char *bytes, uint32_t flags, const char *kw,
 			 int64_t received);

@@ -249,6 +249,7 @@ static void apply_one(struct world *w, const struct plan_op *op)
 		p->uid[s] = uid_of(op->news[s]->id);
 		break;
 	case PO_PARK:
+	case PO_MERGE:
 	case PO_KINDS:
 		fail_msg("seed %u: an op that this model cannot cause", case_seed);
 	}

@@ -333,3 +333,34 @@ enum code body_digest(struct body *b, uint8_t whole[DIGEST_SIZE], uint8_t rest[D
 	digest_end(&tail, rest != NULL ? rest : unused);
 	return rc;
 }
+
+enum code body_text(struct body *body, struct arena *arena, struct span *text_r, struct err *err)
+{
+	uint64_t size = body_size(body), at = 0;
+	enum code rc = E_OK;
+	struct span piece;
+
+	if (size > BODY_TEXT_MAX)
+		return err_set(err, E_ITEM_TOO_BIG, "the item has %llu bytes", (unsigned long long)size);
+	char *text = arena_raw(arena, (size_t)size + 1);
+	while (at < size && (rc = body_read(body, at, &piece, err)) == E_OK && piece.n > 0) {
+		memcpy(text + at, piece.p, piece.n);
+		at += piece.n;
+	}
+	text[at] = '\0';
+	*text_r = span_bytes(text, (size_t)at);
+	return rc;
+}
+
+enum code body_of(int spool_dir, struct span text, struct body **body_r, struct err *err)
+{
+	struct body *body = body_new(spool_dir, text.n);
+	enum code rc = body_add(body, text.p, text.n, err);
+
+	if (rc == E_OK)
+		rc = body_end(body, err);
+	if (rc != E_OK)
+		body_free(&body);
+	*body_r = body;
+	return rc;
+}

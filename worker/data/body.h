@@ -34,6 +34,12 @@ size_t body_memory(const struct body *body);         /* bytes of memory it holds
 /* Read the next piece from `offset`: a span into the body's memory or its read buffer, valid until
  * the next call; n = 0 at the end. */
 enum code body_read(struct body *body, uint64_t offset, struct span *piece_r, struct err *err) MS_MUST_USE;
+/* All bytes in one piece, in the arena: for what has to be parsed as a whole. E_ITEM_TOO_BIG beyond
+ * BODY_TEXT_MAX. */
+#define BODY_TEXT_MAX ((size_t)64 * 1024 * 1024)
+enum code body_text(struct body *body, struct arena *arena, struct span *text_r, struct err *err) MS_MUST_USE;
+/* A finished body of these bytes. */
+enum code body_of(int spool_dir, struct span text, struct body **body_r, struct err *err) MS_MUST_USE;
 /* SHA-256 of all bytes, and of those after the header block. Either may be NULL. */
 enum code body_digest(struct body *body, uint8_t whole[DIGEST_SIZE], uint8_t rest[DIGEST_SIZE],
 		      struct err *err) MS_MUST_USE;

@@ -7,7 +7,7 @@
  * Everything that a crash can interrupt is found again: creates by their intents, the rest because
  * the cursors still point before it.
  */
-#include "apply_private.h"
+#include "records.h"
 
 #include "../../common/clock.h"
 #include "../../common/mem.h"
@@ -78,7 +78,7 @@ static size_t window_size(const struct stream *st)
 	return n < 16 ? 16 : n > WINDOW_ITEMS ? WINDOW_ITEMS : (size_t)n;
 }
 
-static bool slice_over(const struct apply *a)
+bool apply_slice_over(const struct apply *a)
 {
 	return a->p->env->slice_end_ms != INT64_MAX && clock_mono_ms() >= a->p->env->slice_end_ms;
 }
@@ -90,7 +90,7 @@ static void ask_bodies(struct apply *a, enum side dst)
 	struct stream *st = &a->stream[dst];
 	size_t left = st->n_creates - st->at, n = window_size(st);
 
-	if (left == 0 || (slice_over(a) && a->rounds > 0))
+	if (left == 0 || (apply_slice_over(a) && a->rounds > 0))
 		return;
 	if (n > left)
 		n = left;
@@ -100,6 +100,7 @@ static void ask_bodies(struct apply *a, enum side dst)
 	w->ops = arena_calloc(w->arena, n, sizeof(*w->ops));
 	w->fetch = arena_calloc(w->arena, n, sizeof(*w->fetch));
 	w->solos = arena_calloc(w->arena, n, sizeof(*w->solos));
+	w->made = arena_calloc(w->arena, n, sizeof(struct rec_made *));
 	memcpy(w->ops, st->creates + st->at, n * sizeof(*w->ops));
 	st->at += n;
 	for (size_t i = 0; i < n;) {       /* reverse each folder's run */
@@ -231,9 +232,9 @@ static enum code write_both(struct apply *a, struct err *err)
 	return rc;
 }
 
-static void report_progress(struct apply *a)
+void apply_progress(struct apply *a, size_t later)
 {
-	uint64_t todo = 0;
+	uint64_t todo = later;
 
 	for (int s = 0; s < SIDES; s++) {
 		const struct stream *st = &a->stream[s];
@@ -276,7 +277,7 @@ static enum code one_round(struct apply *a, struct err *err)
 	}
 	if (rc == E_OK && a->failure != E_OK)
 		rc = err_set(err, a->failure, "%s", a->failure_text);
-	report_progress(a);
+	apply_progress(a, 0);
 	a->rounds++;
 	return rc;
 }
@@ -343,9 +344,13 @@ enum code pass_apply(struct pass *p, struct err *err)
 	}
 	enum code rc = record_decisions(&a, err);
 	sort_ops(&a);
-	report_progress(&a);
+	apply_progress(&a, 0);
 	if (rc == E_OK)
 		rc = apply_rounds(&a, err);
+	if (rc == E_OK)
+		rc = records_merge_all(&a, err);
+	if (rc == E_OK && a.failure != E_OK)
+		rc = err_set(err, a.failure, "%s", a.failure_text);
 	bool left = mark_unreached(&a);
 	for (int s = 0; s < SIDES; s++) {
 		struct stream *st = &a.stream[s];

@@ -1,5 +1,5 @@
 /* apply_ops.c - from the plan's ops to the endpoint's. */
-#include "apply_private.h"
+#include "records.h"
 
 void apply_dirty(struct apply *a, const struct plan_op *op)
 {
@@ -36,6 +36,14 @@ static void flags_op(const struct apply *a, const struct plan_op *op, struct ep_
 	out->keywords_remove = op->kw_remove;
 }
 
+/* The record that the plan was made for. */
+static struct span version_of(const struct plan_op *op)
+{
+	struct span now = op->place->now_version[op->side];
+
+	return now.n > 0 ? now : op->place->base.version[op->side];
+}
+
 /* By policy: into the bin, into the archive, or away. */
 static bool delete_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 {
@@ -46,6 +54,10 @@ static bool delete_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 	out->folder = a->p->plan.folders[op->folder].ep[op->side];
 	out->id = op->place->base.id[op->side];
 	out->kind = EP_REMOVE;
+	if (plan_records(&a->p->plan, op->folder)) {
+		out->version = version_of(op);       /* there is no bin for records: the journal keeps them */
+		return true;
+	}
 	if (policy == DELETIONS_EXPUNGE)
 		return true;
 	if (pass_bin(a->p, op->side, &bin, &err) != E_OK) {
@@ -70,6 +82,8 @@ bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 		out->folder = a->p->plan.folders[op->folder].ep[op->side];
 		out->to = a->p->plan.folders[op->to].ep[op->side];
 		out->id = op->place->base.id[op->side];
+		if (plan_records(&a->p->plan, op->folder))
+			out->version = version_of(op);
 		return true;
 	case PO_DELETE:
 		if (delete_op(a, op, out))
@@ -82,6 +96,7 @@ bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out)
 	case PO_SETTLE:
 	case PO_CREATE:
 	case PO_PARK:
+	case PO_MERGE:
 	case PO_KINDS:
 		break;
 	}
@@ -98,6 +113,8 @@ bool apply_create_op(struct apply *a, struct window *w, size_t i, struct ep_op *
 	*out = (struct ep_op){ .kind = EP_CREATE, .folder = a->p->plan.folders[op->folder].ep[op->side],
 			       .body = f->body, .flags = f->flags, .keywords = f->keywords,
 			       .received = f->received };
+	if (w->made[i] != NULL)
+		out->uid = w->made[i]->uid;
 	return true;
 }
 
@@ -112,7 +129,7 @@ enum code apply_park_intents(struct apply *a, enum side side, struct err *err)
 	for (size_t i = 0; rc == E_OK && i < st->n_ops; i++) {
 		struct plan_op *op = st->plan_ops[i];
 
-		if (op->kind != PO_DELETE)
+		if (op->kind != PO_DELETE || plan_records(&a->p->plan, op->folder))
 			continue;
 		struct base_solo *o = arena_alloc(a->p->arena, sizeof(*o));
 		*o = (struct base_solo){ .folder = a->p->plan.folders[folder].base->row, .side = side,

@@ -6,6 +6,9 @@
 
 #include "../../common/fail.h"
 
+struct rec_made;
+struct job_list;
+
 /* Some creates of one direction, with their bodies. */
 struct window {
 	struct arena *arena;
@@ -13,6 +16,7 @@ struct window {
 	struct plan_op **ops;
 	struct ep_fetch *fetch;
 	struct base_solo **solos;    /* the intent of each, NULL where none was made */
+	struct rec_made **made;      /* records: what became of the body (records.h); NULL for mail */
 	struct ep_req req;
 };
 
@@ -33,6 +37,7 @@ struct apply {
 	struct arena *arena;         /* of the round */
 	struct stream stream[SIDES]; /* by the side that is written */
 	unsigned rounds;
+	struct job_list *later;      /* records.c: places to be merged or read back after the rounds */
 	enum code failure;           /* a refusal that concerns the whole side (quota ...) */
 	char failure_text[256];
 };
@@ -42,6 +47,11 @@ bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out);
 bool apply_create_op(struct apply *a, struct window *w, size_t i, struct ep_op *out);
 /* Archived copies are parked before they are moved, so that an interruption does not copy them back. */
 enum code apply_park_intents(struct apply *a, enum side side, struct err *err) MS_MUST_USE;
+bool apply_slice_over(const struct apply *a);
+/* Tell how far it is; `later`: what is still to do beside what the streams hold. */
+void apply_progress(struct apply *a, size_t later);
+/* A refusal that concerns the whole side ends the pass after the records of this round. */
+void apply_failed(struct apply *a, enum code code, const char *text);
 /* The cursors that brought this op must not advance. */
 void apply_dirty(struct apply *a, const struct plan_op *op);
 

@@ -55,12 +55,12 @@ static json_t *place_json(const struct ask *ask, struct span folder, struct span
 
 json_t *ask_journal(const struct ask *ask, const struct base_journal *row)
 {
-	return json_pack("{s:I, s:o, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "pass", (json_int_t)row->pass,
+	return json_pack("{s:I, s:o, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o, s:o}", "pass", (json_int_t)row->pass,
 			 "at", ask_time(row->at_s), "side", side_name(row->side), "action", row->op,
 			 "why", row->why, "item", (json_int_t)row->item,
 			 "from", place_json(ask, row->old_folder, row->old_id),
 			 "to", place_json(ask, row->new_folder, row->new_id),
-			 "messageId", report_string(row->detail));
+			 "messageId", report_string(row->detail), "before", report_string(row->before));
 }
 
 void ask_send(struct ask *ask, json_t *j)
@@ -76,6 +76,33 @@ static bool is_set_aside(enum solo_state state)
 	return state != SOLO_INTENT && state != SOLO_PARKED;
 }
 
+/* Changes of a record that the other side refused. */
+static enum code refused_changes(struct ask *ask, struct err *err)
+{
+	struct pass *p = ask->p;
+	struct base_place *places = NULL;
+	size_t n = 0;
+	enum code rc = p->base != NULL ? base_records_refused(p->base, INT64_MAX, p->arena, &places, &n, err) : E_OK;
+
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		const struct base_folder *f = ask_folder(ask, places[i].folder);
+		struct base_record r;
+
+		rc = base_record_get(p->base, places[i].row, p->arena, &r, err);
+		if (rc != E_OK)
+			break;
+		struct span folder = f != NULL ? f->side[SIDE_LEFT].path : SPAN_NONE;
+		ask_send(ask, json_pack("{s:s, s:s, s:o, s:o, s:n, s:I, s:s?, s:n, s:I, s:s, s:s, s:o}",
+					"state", "change", "side", side_name(SIDE_LEFT),
+					"folder", report_string(folder),
+					"id", id_string(ask, places[i].id[SIDE_LEFT]), "messageId",
+					"size", (json_int_t)places[i].size, "reason", r.text, "since",
+					"attempts", (json_int_t)r.attempts, "code", code_name(r.code),
+					"remedy", code_remedy(r.code), "nextTry", ask_time(r.next_s)));
+	}
+	return rc;
+}
+
 static enum code quarantine(struct ask *ask, struct err *err)
 {
 	struct pass *p = ask->p;
@@ -84,6 +111,8 @@ static enum code quarantine(struct ask *ask, struct err *err)
 
 	if (p->base != NULL && p->env->act)
 		rc = base_solo_turn(p->base, SOLO_QUARANTINED, SOLO_QUARANTINED, NULL, &retried, err);
+	if (p->base != NULL && p->env->act && rc == E_OK)
+		rc = base_records_retry(p->base, &retried, err);
 	if (p->base != NULL && rc == E_OK)
 		rc = base_commit(p->base, err);
 	if (p->base != NULL && rc == E_OK)
@@ -97,7 +126,9 @@ static enum code quarantine(struct ask *ask, struct err *err)
 		if (is_set_aside(p->solos[i].state))
 			ask_send(ask, ask_solo(ask, &p->solos[i]));
 	}
-	rc = ask_refused(ask, err);
+	rc = refused_changes(ask, err);
+	if (rc == E_OK)
+		rc = ask_refused(ask, err);
 	report_send(p, json_integer((json_int_t)retried), "],\"retried\":", "}");
 	return rc;
 }

@@ -1,5 +1,5 @@
 /* base.c - the pairing's database: opening, fencing, meta, folders and journal. All SQL of the sync
- * engine is in base.c and base_items.c.
+ * engine is in base*.c.
  */
 #include "base_private.h"
 
@@ -14,6 +14,7 @@
 
 #define APP_ID 0x4d535031   /* "MSP1" */
 #define JOURNAL_DAYS 90
+#define JOURNAL_BEFORE ((size_t)64 * 1024)
 #define PRUNE_EVERY 1000     /* rows; with the first row of a pass as well */
 
 static const char *const migrations[] = {
@@ -42,6 +43,12 @@ static const char *const migrations[] = {
 	" detail BLOB, undone_by INTEGER);",
 	"ALTER TABLE solo ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE solo ADD COLUMN name BLOB;",
+	"CREATE TABLE record ("
+	" place INTEGER PRIMARY KEY, left_version BLOB, right_version BLOB, left_base BLOB, right_base BLOB,"
+	" left_sent BLOB, right_sent BLOB, busy INTEGER NOT NULL, attempts INTEGER NOT NULL, next_s INTEGER NOT NULL,"
+	" code INTEGER NOT NULL, text TEXT);"
+	"CREATE INDEX record_next ON record (next_s) WHERE next_s > 0;"
+	"ALTER TABLE journal ADD COLUMN before BLOB;",
 };
 
 static enum code set_aside(const char *path, const char *why, struct err *err)
@@ -311,6 +318,7 @@ enum code base_folder_save(struct base *b, struct base_folder *f, struct err *er
 enum code base_folder_delete(struct base *b, int64_t row, struct err *err)
 {
 	static const char *const sqls[] = {
+		"DELETE FROM record WHERE place IN (SELECT id FROM place WHERE folder = ?)",
 		"DELETE FROM item WHERE id IN (SELECT item FROM place WHERE folder = ?)",
 		"DELETE FROM place WHERE folder = ?",
 		"DELETE FROM solo WHERE folder = ?",
@@ -381,5 +389,6 @@ enum code base_journal_add(struct base *b, const struct base_journal *j, struct 
 	stmt_blob(s, 9, j->new_folder);
 	stmt_blob(s, 10, j->new_id);
 	stmt_blob(s, 11, j->detail);
+	stmt_blob(s, 12, j->before.n <= JOURNAL_BEFORE ? j->before : SPAN_NONE);
 	return stmt_run(s, err);
 }

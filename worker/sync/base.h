@@ -2,7 +2,8 @@
  *
  * Tables: meta (key -> bytes), folder (a pair of folders with each side's path, id, mark, cursor),
  * item (identity: fingerprint, size, stable keys), place (an item in a folder pair: both ids and the
- * flags agreed on), solo (an item that is on one side only and why), journal (every remote change).
+ * flags agreed on), record (what each side held last of a place that changes in place), solo (an item
+ * that is on one side only and why), journal (every remote change).
  *
  * Invariants:
  *  1. A place row exists only after both sides were seen to hold the item.
@@ -52,11 +53,27 @@ struct base_folder {
 
 struct base_place {
 	int64_t row, item, folder;
+	enum ep_kind kind;           /* for base_place_insert() */
 	struct span id[SIDES];
 	struct flagset flags;
 	struct mailkey key;
 	uint64_t size;
 	struct span stable_key[SIDES];
+	struct span version[SIDES];  /* read only, see base_record; SPAN_NONE: never read back */
+};
+
+/* Which side holds but a free/busy copy of what the other one has. */
+enum base_busy { BUSY_NONE, BUSY_LEFT, BUSY_RIGHT };
+
+/* A place whose content changes in place. */
+struct base_record {
+	enum base_busy busy;
+	struct span version[SIDES];  /* of the content that base[] is the canonical form of */
+	struct span base[SIDES];     /* record_canonical() as last read from there; SPAN_NONE: not yet */
+	struct span sent[SIDES];     /* what both were to be after a write that is under way; else SPAN_NONE */
+	int64_t attempts, next_s;    /* a write that was refused: when it is tried again; 0 = none */
+	enum code code;
+	const char *text;
 };
 
 struct base_solo {
@@ -75,13 +92,14 @@ struct base_solo {
 	struct span name;            /* Message-ID where it was at hand, for people */
 };
 
-/* pass, at_s: read back only. detail: the Message-ID where it was at hand. */
+/* pass, at_s: read back only. detail: the Message-ID or UID where it was at hand. before: what a record
+ * was that is overwritten or removed, canonical (left out if it is large). */
 struct base_journal {
 	int64_t pass, at_s;
 	const char *op, *why;
 	enum side side;
 	int64_t item;
-	struct span old_folder, old_id, new_folder, new_id, detail;
+	struct span old_folder, old_id, new_folder, new_id, detail, before;
 };
 
 /* Open (creating, migrating) state_dir/state.db for the lease `generation`. `pairing` describes the
@@ -115,6 +133,20 @@ enum code base_place_insert(struct base *base, struct base_place *place, struct 
 /* Folder, ids and flags of an existing row. */
 enum code base_place_update(struct base *base, const struct base_place *place, struct err *err) MS_MUST_USE;
 enum code base_place_delete(struct base *base, const struct base_place *place, struct err *err) MS_MUST_USE;
+/* base_records.c. All SPAN_NONE and 0 if the place has none yet. */
+enum code base_record_get(struct base *base, int64_t place, struct arena *arena, struct base_record *record_r,
+			  struct err *err) MS_MUST_USE;
+/* Insert or replace. */
+enum code base_record_put(struct base *base, int64_t place, const struct base_record *record,
+			  struct err *err) MS_MUST_USE;
+/* Places whose refused write is to be tried again by now_s (INT64_MAX: all that have one). */
+enum code base_records_refused(struct base *base, int64_t now_s, struct arena *arena,
+			       struct base_place **places_r, size_t *n_r, struct err *err) MS_MUST_USE;
+/* Let them all be tried at once; adds how many to *n. */
+enum code base_records_retry(struct base *base, uint64_t *n, struct err *err) MS_MUST_USE;
+/* How many there are. */
+enum code base_records_refused_count(struct base *base, uint64_t *n_r, struct err *err) MS_MUST_USE;
+
 /* folder 0 = all. */
 enum code base_place_count(struct base *base, int64_t folder, uint64_t *n_r, struct err *err) MS_MUST_USE;
 

@@ -29,13 +29,14 @@ static void read_journal(struct stmt *s, struct arena *a, struct base_journal *j
 	j->new_folder = stmt_col_blob(s, 8, a);
 	j->new_id = stmt_col_blob(s, 9, a);
 	j->detail = stmt_col_blob(s, 10, a);
+	j->before = stmt_col_blob(s, 11, a);
 }
 
 enum code base_journal_list(struct base *b, int64_t item, uint32_t limit, struct arena *arena,
 			    struct base_journal **rows_r, size_t *n_r, struct err *err)
 {
 	struct stmt *s = db_stmt(b->db, "SELECT pass, at, side, op, why, item, old_folder, old_id, new_folder,"
-				 " new_id, detail FROM journal"
+				 " new_id, detail, before FROM journal"
 				 " WHERE id > (SELECT COALESCE(MAX(id), 0) FROM journal) - ?"
 				 " AND (? = 0 OR item = ?) ORDER BY id", err);
 	size_t cap = 0;
@@ -80,13 +81,8 @@ enum code base_places_of(struct base *b, int64_t msgid, const struct mailkey *ke
 			 struct base_place **places_r, size_t *n_r, struct err *err)
 {
 	struct stmt *s = msgid != 0 ?
-		db_stmt(b->db, "SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
-			" WHERE i.msgid = ? ORDER BY p.id", err) :
-		db_stmt(b->db, "SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
-			" WHERE i.fp = ? ORDER BY p.id", err);
-	size_t cap = 0;
-	bool row;
-	enum code rc;
+		db_stmt(b->db, "SELECT " PLACE_COLS PLACE_FROM " WHERE i.msgid = ? ORDER BY p.id", err) :
+		db_stmt(b->db, "SELECT " PLACE_COLS PLACE_FROM " WHERE i.fp = ? ORDER BY p.id", err);
 
 	*places_r = NULL;
 	*n_r = 0;
@@ -96,9 +92,5 @@ enum code base_places_of(struct base *b, int64_t msgid, const struct mailkey *ke
 		stmt_int(s, 1, msgid);
 	else
 		stmt_blob(s, 1, span_bytes(key->fp, MAILKEY_SIZE));
-	while ((rc = stmt_step(s, &row, err)) == E_OK && row) {
-		*places_r = arena_grow(arena, *places_r, *n_r, sizeof(**places_r), &cap);
-		base_read_place(s, arena, &(*places_r)[(*n_r)++]);
-	}
-	return rc;
+	return base_read_places(s, arena, places_r, n_r, err);
 }

@@ -50,14 +50,16 @@ void base_read_place(struct stmt *s, struct arena *a, struct base_place *p)
 	p->size = (uint64_t)stmt_col_int(s, 9);
 	p->stable_key[SIDE_LEFT] = stmt_col_blob(s, 10, a);
 	p->stable_key[SIDE_RIGHT] = stmt_col_blob(s, 11, a);
+	p->version[SIDE_LEFT] = stmt_col_blob(s, 12, a);
+	p->version[SIDE_RIGHT] = stmt_col_blob(s, 13, a);
 }
 
 enum code base_place_find(struct base *b, int64_t folder, enum side side, struct span id,
 			  struct arena *arena, struct base_place **place_r, struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item WHERE p.folder = ? AND p.left_id = ?",
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item WHERE p.folder = ? AND p.right_id = ?",
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.left_id = ?",
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.right_id = ?",
 	};
 	struct stmt *s = db_stmt(b->db, sql[side], err);
 	bool row;
@@ -76,30 +78,37 @@ enum code base_place_find(struct base *b, int64_t folder, enum side side, struct
 	return rc;
 }
 
+enum code base_read_places(struct stmt *s, struct arena *arena, struct base_place **places_r, size_t *n_r,
+			   struct err *err)
+{
+	size_t cap = 0;
+	bool row;
+	enum code rc;
+
+	while ((rc = stmt_step(s, &row, err)) == E_OK && row) {
+		*places_r = arena_grow(arena, *places_r, *n_r, sizeof(**places_r), &cap);
+		base_read_place(s, arena, &(*places_r)[(*n_r)++]);
+	}
+	return rc;
+}
+
 enum code base_places(struct base *b, int64_t folder, enum side side, struct arena *arena,
 		      struct base_place **places_r, size_t *n_r, struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
+		"SELECT " PLACE_COLS PLACE_FROM
 		" WHERE p.folder = ? ORDER BY p.left_id",
-		"SELECT " PLACE_COLS " FROM place p JOIN item i ON i.id = p.item"
+		"SELECT " PLACE_COLS PLACE_FROM
 		" WHERE p.folder = ? ORDER BY p.right_id",
 	};
 	struct stmt *s = db_stmt(b->db, sql[side], err);
-	size_t cap = 0;
-	bool row;
-	enum code rc;
 
 	*places_r = NULL;
 	*n_r = 0;
 	if (s == NULL)
 		return err->code;
 	stmt_int(s, 1, folder);
-	while ((rc = stmt_step(s, &row, err)) == E_OK && row) {
-		*places_r = arena_grow(arena, *places_r, *n_r, sizeof(**places_r), &cap);
-		base_read_place(s, arena, &(*places_r)[(*n_r)++]);
-	}
-	return rc;
+	return base_read_places(s, arena, places_r, n_r, err);
 }
 
 static enum code insert_item(struct base *b, struct base_place *p, struct err *err)
@@ -109,7 +118,7 @@ static enum code insert_item(struct base *b, struct base_place *p, struct err *e
 
 	if (s == NULL)
 		return err->code;
-	stmt_int(s, 1, EP_MAIL);
+	stmt_int(s, 1, p->kind);
 	stmt_blob(s, 2, span_bytes(p->key.fp, MAILKEY_SIZE));
 	stmt_int(s, 3, msgid_column(&p->key));
 	stmt_int(s, 4, (int64_t)p->size);
@@ -168,10 +177,11 @@ enum code base_place_update(struct base *b, const struct base_place *p, struct e
 enum code base_place_delete(struct base *b, const struct base_place *p, struct err *err)
 {
 	static const char *const sql[] = {
+		"DELETE FROM record WHERE place = ?",
 		"DELETE FROM place WHERE id = ?",
 		"DELETE FROM item WHERE id = ?",
 	};
-	const int64_t ids[] = { p->row, p->item };
+	const int64_t ids[] = { p->row, p->row, p->item };
 	enum code rc = base_write(b, err);
 
 	for (size_t i = 0; rc == E_OK && i < ARRAY_LEN(sql); i++) {

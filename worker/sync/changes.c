@@ -66,6 +66,12 @@ static enum code lookup(struct reader *r, int64_t row, enum side s, struct span 
 	return base_place_find(r->p->base, row, s, id, r->p->arena, b_r, err);
 }
 
+/* Parked by policy for good; an event outside the window of dates has a time to be looked at again. */
+static bool stays_parked(const struct base_solo *o)
+{
+	return o->state == SOLO_PARKED && o->next_s == 0;
+}
+
 static struct plan_new *news_of_solo(struct reader *r, int folder, struct base_solo *o)
 {
 	struct plan_new *n = plan_add_new(&r->p->plan, folder, o->side, o->id);
@@ -75,7 +81,7 @@ static struct plan_new *news_of_solo(struct reader *r, int folder, struct base_s
 	n->key = o->key;
 	n->size = o->size;
 	n->solo = o;
-	n->passive = o->state == SOLO_HELD_DELETE || o->state == SOLO_HELD_CREATE || o->state == SOLO_PARKED ||
+	n->passive = o->state == SOLO_HELD_DELETE || o->state == SOLO_HELD_CREATE || stays_parked(o) ||
 		     o->state == SOLO_LET_DELETE ||
 		     (o->state == SOLO_QUARANTINED && o->next_s > clock_wall_s());
 	return n;
@@ -107,7 +113,7 @@ static void unplaced(struct reader *r, int folder, enum side s, const struct ep_
 		if (r->solo_done[o - p->solos])
 			return;
 		r->solo_done[o - p->solos] = true;
-		if (o->state == SOLO_PARKED)
+		if (stays_parked(o))
 			return;
 		if (o->state == SOLO_LET_DELETE) {
 			released(r, folder, o, (struct flagset){ item->flags, item->keywords });
@@ -117,18 +123,22 @@ static void unplaced(struct reader *r, int folder, enum side s, const struct ep_
 	}
 	n->now.flags = item->flags;
 	n->now.keywords = item->keywords;
+	n->version = item->version;
 }
 
 static void placed(struct reader *r, int folder, enum side s, const struct base_place *b, const struct ep_item *item)
 {
 	struct flagset now = { item->flags, item->keywords };
 	struct plan_place *pp = idmap_get(&r->rows, (uint64_t)b->row, SPAN_NONE);
+	bool edited = !span_eq(item->version, b->version[s]) && plan_records(&r->p->plan, folder);
 
-	if (pp == NULL && flagset_eq(now, b->flags))
+	if (pp == NULL && !edited && flagset_eq(now, b->flags))
 		return;
 	pp = touch(r, b, folder);
 	pp->seen[s] = true;
 	pp->now[s] = now;
+	pp->now_version[s] = item->version;
+	pp->edited[s] = edited;
 }
 
 static enum code vanished(struct reader *r, int folder, enum side s, struct span id, struct err *err)
@@ -247,7 +257,7 @@ static bool must_read(const struct pass *p, const struct plan_folder *f, enum si
 	if (f->ep[s] == NULL)
 		return false;
 	return f->other_ids[s] || b->cursor.p == NULL || b->mark.n == 0 || f->ep[s]->mark.n == 0 ||
-	       !span_eq(b->mark, f->ep[s]->mark) || !p->ep[s]->caps.marks_flags;
+	       !span_eq(b->mark, f->ep[s]->mark) || (f->base->kind == EP_MAIL && !p->ep[s]->caps.marks_flags);
 }
 
 /* The requests of one side; *folder_r[i] tells which plan folder request i is of. */
@@ -324,13 +334,29 @@ static void remaining_solos(struct reader *r)
 
 		if (r->solo_done[i] || folder < 0 || p->plan.folders[folder].ep[o->side] == NULL)
 			continue;
-		if (o->state == SOLO_PARKED && o->id.n > 0)
+		if (o->state == SOLO_PARKED && o->id.n > 0 && (stays_parked(o) || o->next_s > clock_wall_s()))
 			continue;
 		if (o->state == SOLO_LET_DELETE && o->id.n > 0)
 			released(r, folder, o, o->flags);
 		else
 			news_of_solo(r, folder, o);
 	}
+}
+
+/* Records whose write was refused, when their time has come: as if they had changed now. */
+static enum code refused_writes(struct reader *r, struct err *err)
+{
+	struct base_place *places;
+	size_t n;
+	enum code rc = base_records_refused(r->p->base, clock_wall_s(), r->p->arena, &places, &n, err);
+
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		int folder = folder_of_row(r->p, places[i].folder);
+
+		if (folder >= 0)
+			touch(r, &places[i], folder)->edited[SIDE_LEFT] = true;
+	}
+	return rc;
 }
 
 static void init_reader(struct reader *r, struct pass *p)
@@ -381,5 +407,5 @@ enum code pass_changes(struct pass *p, struct err *err)
 	}
 	if (rc == E_OK)
 		remaining_solos(&r);
-	return rc;
+	return rc == E_OK ? refused_writes(&r, err) : rc;
 }

@@ -29,7 +29,7 @@ static enum code check_list(struct pass *p, enum side s, struct err *err)
 		return err_set(err, E_INCOMPLETE, "%s: the list of folders is incomplete", name);
 	if (list->n == 0)
 		return err_set(err, E_NO_FOLDERS, "%s: the mailbox shows no folders at all", name);
-	if ((p->ep[s]->caps.kinds & (1u << EP_MAIL)) != 0 && !has_inbox(list))
+	if ((p->ep[s]->caps.kinds & p->env->pairing->kinds & (1u << EP_MAIL)) != 0 && !has_inbox(list))
 		return err_set(err, E_NO_FOLDERS, "%s: the mailbox shows no inbox", name);
 	return E_OK;
 }

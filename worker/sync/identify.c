@@ -6,6 +6,7 @@
 
 #include "../data/body.h"
 #include "idmap.h"
+#include "records.h"
 
 #define DESCRIBE_CHUNK 2000
 #define DIGEST_CHUNK 64
@@ -153,19 +154,27 @@ static enum code digest(struct pass *p, struct batch all[SIDES], struct err *err
 
 static enum code describe_wanted(struct pass *p, struct err *err)
 {
-	struct batch all[SIDES] = { { 0 } };
+	struct batch all[SIDES] = { { 0 } }, records[SIDES] = { { 0 } };
 	bool gone[SIDES];
 	const struct need *need = survey(p, gone);
 
-	for (int s = 0; s < SIDES; s++)
+	for (int s = 0; s < SIDES; s++) {
 		all[s].news = arena_calloc(p->arena, p->plan.n_news + 1, sizeof(*all[s].news));
+		records[s].news = arena_calloc(p->arena, p->plan.n_news + 1, sizeof(*records[s].news));
+	}
 	for (size_t i = 0; i < p->plan.n_news; i++) {
 		struct plan_new *n = p->plan.news[i];
+		struct batch *b = plan_records(&p->plan, n->folder) ? &records[n->side] : &all[n->side];
 
 		if (wanted(p, need, gone, n))
-			all[n->side].news[all[n->side].n++] = n;
+			b->news[b->n++] = n;
 	}
-	return describe(p, all, err);
+	enum code rc = describe(p, all, err);
+	if (rc != E_OK)
+		return rc;
+	struct plan_new **news[SIDES] = { records[SIDE_LEFT].news, records[SIDE_RIGHT].news };
+	const size_t n[SIDES] = { records[SIDE_LEFT].n, records[SIDE_RIGHT].n };
+	return records_identify(p, news, n, err);
 }
 
 static enum code digest_undecided(struct pass *p, struct err *err)
@@ -228,5 +237,6 @@ enum code pass_identify(struct pass *p, struct err *err)
 			return rc;
 		plan_match(plan);
 	}
-	return find_known(p, err);
+	rc = records_settle(p, err);
+	return rc == E_OK ? find_known(p, err) : rc;
 }

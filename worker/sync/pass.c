@@ -166,7 +166,8 @@ static void want_parents(struct pass *p, bool *wanted)
 			for (size_t k = 0; k < p->plan.n_folders; k++) {
 				const struct plan_folder *f = &p->plan.folders[k];
 
-				if (is_dropped(f, s) && path_is_below(child->ep[s]->path, f->ep[s]->path))
+				if (is_dropped(f, s) && f->base->kind == child->base->kind &&
+				    path_is_below(child->ep[s]->path, f->ep[s]->path))
 					wanted[k] = true;
 			}
 		}
@@ -192,7 +193,7 @@ static enum code revive_folders(struct pass *p, struct err *err)
 
 		for (int s = 0; s < SIDES; s++) {
 			if (pp->gone[side_other((enum side)s)] && !pp->gone[s] && pp->seen[s] &&
-			    !flagset_eq(pp->now[s], pp->base.flags))
+			    (pp->edited[s] || !flagset_eq(pp->now[s], pp->base.flags)))
 				wanted[pp->folder] = true;
 		}
 	}
@@ -291,12 +292,14 @@ static enum code read_and_plan(struct pass *p, struct err *err)
 
 static enum code count_solos(struct pass *p, struct err *err)
 {
-	uint64_t n[SOLO_STATES];
+	uint64_t n[SOLO_STATES], refused;
 	enum code rc = base_solo_counts(p->base, n, err);
 
+	if (rc == E_OK)
+		rc = base_records_refused_count(p->base, &refused, err);
 	if (rc != E_OK)
 		return rc;
-	p->result->quarantined += n[SOLO_QUARANTINED];
+	p->result->quarantined += n[SOLO_QUARANTINED] + refused;
 	p->result->held = n[SOLO_HELD_DELETE] + n[SOLO_HELD_CREATE];
 	return base_place_count(p->base, 0, &p->result->done, err);
 }

@@ -40,6 +40,8 @@ struct plan_place {
 	bool voided[SIDES];                  /* that id means nothing any more and may be given out again */
 	bool seen[SIDES];                    /* now[] was read from that side; else base.flags holds */
 	struct flagset now[SIDES];
+	struct span now_version[SIDES];      /* records: what a listing said; else base.version holds */
+	bool edited[SIDES];                  /* records: the content is not the one last read from there */
 	bool adopted;                        /* made by this plan: the base has no row yet */
 	struct base_solo *solo;              /* its row where the base has none: a deletion that a person let go */
 	struct plan_new *copy;               /* the other side's copy, whose digest decides a return */
@@ -54,6 +56,8 @@ struct plan_new {
 	enum side side;
 	struct span id;                      /* empty only for a parked solo without id */
 	struct flagset now;
+	struct span version;                 /* records */
+	uint64_t fallback;                   /* contacts: recordkey_fallback(), 0 = none */
 	bool has_key;                        /* key, size, stable_key are known */
 	struct mailkey key;
 	uint64_t size;
@@ -77,6 +81,7 @@ enum plan_op_kind {
 	PO_DELETE,       /* place: remove the copy on `side` by policy */
 	PO_CREATE,       /* news[other of side] is created on `side`; place (if set) is forgotten with it */
 	PO_PARK,         /* news[side] is the parked solo `solo` */
+	PO_MERGE,        /* the place's record changed: what each side lacks is written to it */
 	PO_KINDS
 };
 const char *plan_op_name(enum plan_op_kind kind);
@@ -115,6 +120,8 @@ struct plan {
 	size_t n_undecided, cap_undecided;
 };
 
+/* Its items are records: they have no flags, change in place, and their UID alone is their identity. */
+bool plan_records(const struct plan *plan, int folder);
 struct plan_place *plan_add_place(struct plan *plan, const struct base_place *base, int folder);
 struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, struct span id);
 
@@ -149,8 +156,8 @@ struct folder_plan {
 void plan_folders(struct plan *plan, const struct folder_rules *rules, struct base_folder *base, size_t n_base,
 		  const struct ep_list list[SIDES], struct folder_plan *out);
 /* The path that `path` of side `from` has or would have on the other side, by its closest paired
- * ancestor. */
-struct span plan_translate(struct plan *plan, enum side from, struct span path);
+ * ancestor. Each kind has names of its own: a calendar may be called as a mail folder is. */
+struct span plan_translate(struct plan *plan, enum ep_kind kind, enum side from, struct span path);
 /* Where a folder that is gone on side `s` comes back, if it does: by the name that the other side has
  * for it now, unless that is held. */
 struct span plan_revival_path(struct plan *plan, const struct plan_folder *f, enum side s);

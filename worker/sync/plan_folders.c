@@ -38,7 +38,8 @@ static bool takes_part(const struct work *w, const struct ep_list *list, const s
 
 	if (!f->selectable || (w->rules->kinds & (1u << f->kind)) == 0 || f->role == EP_ROLE_ALL)
 		return false;
-	if (bins_unpaired(p) && (f->role == EP_ROLE_TRASH || below_role(list, f->path, EP_ROLE_TRASH)))
+	bool binned = f->role == EP_ROLE_TRASH || below_role(list, f->path, EP_ROLE_TRASH);
+	if (binned && f->kind == EP_MAIL && bins_unpaired(p))
 		return false;
 	for (size_t i = 0; i < p->n_excludes; i++) {
 		if (path_matches(f->path, span_of(p->excludes[i])))
@@ -193,11 +194,13 @@ static bool is_free(const struct work *w, enum side s, size_t i)
 	return !w->claimed[s][i] && takes_part(w, &w->list[s], &w->list[s].folders[i]);
 }
 
-/* The free folder of that path; SIZE_MAX if there is none. */
-static size_t free_at(const struct work *w, enum side s, struct span path)
+/* The free folder of that kind and path; SIZE_MAX if there is none. */
+static size_t free_at(const struct work *w, enum ep_kind kind, enum side s, struct span path)
 {
 	for (size_t i = 0; i < w->list[s].n; i++) {
-		if (is_free(w, s, i) && path_eq(w->list[s].folders[i].path, path))
+		const struct ep_folder *f = &w->list[s].folders[i];
+
+		if (is_free(w, s, i) && f->kind == kind && path_eq(f->path, path))
 			return i;
 	}
 	return SIZE_MAX;
@@ -207,9 +210,11 @@ static void pair_by_map(struct work *w)
 {
 	const struct conf_pairing *p = w->rules->pairing;
 
-	for (size_t i = 0; i < p->n_maps; i++) {
-		size_t l = free_at(w, SIDE_LEFT, span_of(p->maps[i].left));
-		size_t r = free_at(w, SIDE_RIGHT, span_of(p->maps[i].right));
+	for (size_t i = 0; i < p->n_maps * EP_KINDS; i++) {
+		const struct conf_folder_map *map = &p->maps[i / EP_KINDS];
+		enum ep_kind kind = (enum ep_kind)(i % EP_KINDS);
+		size_t l = free_at(w, kind, SIDE_LEFT, span_of(map->left));
+		size_t r = free_at(w, kind, SIDE_RIGHT, span_of(map->right));
 
 		if (l != SIZE_MAX && r != SIZE_MAX)
 			pair_new(w, l, r, PAIR_MAP);
@@ -272,7 +277,7 @@ static void pair_by_path(struct work *w)
 
 		if (!is_free(w, SIDE_LEFT, l) || mapped(w->rules->pairing, SIDE_LEFT, f->path) != NULL)
 			continue;
-		size_t r = free_at(w, SIDE_RIGHT, plan_translate(w->plan, SIDE_LEFT, f->path));
+		size_t r = free_at(w, f->kind, SIDE_RIGHT, plan_translate(w->plan, f->kind, SIDE_LEFT, f->path));
 		if (r != SIZE_MAX && roles_agree(f, &w->list[SIDE_RIGHT].folders[r]))
 			pair_new(w, l, r, PAIR_PATH);
 	}
@@ -291,34 +296,41 @@ static struct folder_step *add_step(struct work *w, enum folder_step_kind kind, 
 	return st;
 }
 
-/* A selectable folder at that path on that side, or NULL. */
-static const struct ep_folder *at_path(const struct work *w, enum side s, struct span path)
+/* A selectable folder of that kind at that path on that side, or NULL. */
+static const struct ep_folder *at_path(const struct work *w, enum ep_kind kind, enum side s, struct span path)
 {
 	for (size_t i = 0; i < w->list[s].n; i++) {
-		if (w->list[s].folders[i].selectable && path_eq(w->list[s].folders[i].path, path))
-			return &w->list[s].folders[i];
+		const struct ep_folder *f = &w->list[s].folders[i];
+
+		if (f->selectable && f->kind == kind && path_eq(f->path, path))
+			return f;
 	}
 	return NULL;
 }
 
 /* A folder that is going to be there. */
-static bool planned_at(const struct work *w, enum side s, struct span path)
+static bool planned_at(const struct work *w, enum ep_kind kind, enum side s, struct span path)
 {
 	for (size_t i = 0; i < w->plan->n_folders; i++) {
 		const struct plan_folder *f = &w->plan->folders[i];
 
-		if (f->ep[s] == NULL && path_eq(plan_revival_path(w->plan, f, s), path))
+		if (f->ep[s] == NULL && f->base->kind == kind && path_eq(plan_revival_path(w->plan, f, s), path))
 			return true;
 	}
 	return false;
 }
 
+static bool is_held(const struct work *w, enum ep_kind kind, enum side s, struct span path)
+{
+	return at_path(w, kind, s, path) != NULL || planned_at(w, kind, s, path);
+}
+
 /* A path for a newcomer: itself, or with the origin's name behind it where it is held (R12). */
-static struct span free_path(const struct work *w, enum side target, struct span want)
+static struct span free_path(const struct work *w, enum ep_kind kind, enum side target, struct span want)
 {
 	struct span path = want;
 
-	for (unsigned i = 1; (at_path(w, target, path) != NULL || planned_at(w, target, path)) && i < 1000; i++) {
+	for (unsigned i = 1; is_held(w, kind, target, path) && i < 1000; i++) {
 		const char *name = w->rules->endpoint_name[side_other(target)];
 
 		if (i == 1)
@@ -335,12 +347,12 @@ static void create_new(struct work *w, enum side from, size_t i)
 	enum side to = side_other(from);
 	struct base_folder *base = arena_alloc(w->plan->arena, sizeof(*base));
 	const char *map = mapped(w->rules->pairing, from, f->path);
-	struct span want = map != NULL ? span_of(map) : plan_translate(w->plan, from, f->path);
+	struct span want = map != NULL ? span_of(map) : plan_translate(w->plan, f->kind, from, f->path);
 
 	base->kind = f->kind;
 	base->role = f->role;
 	base->by = map != NULL ? PAIR_MAP : PAIR_PATH;
-	struct span path = free_path(w, to, want);
+	struct span path = free_path(w, f->kind, to, want);
 	base->side[to].path = path;
 	struct plan_folder *pf = add_folder(w, base);
 	pf->ep[from] = f;
@@ -406,11 +418,11 @@ static void rename_one(struct work *w, size_t i, enum side from)
 {
 	struct plan_folder *f = &w->plan->folders[i];
 	enum side to = side_other(from);
-	struct span want = plan_translate(w->plan, from, f->ep[from]->path);
+	struct span want = plan_translate(w->plan, f->base->kind, from, f->ep[from]->path);
 
 	if (path_eq(want, f->ep[to]->path))
 		return;
-	const struct ep_folder *holder = at_path(w, to, want);
+	const struct ep_folder *holder = at_path(w, f->base->kind, to, want);
 	if (holder != NULL && !will_be_renamed(w, holder, to))
 		return;    /* the name is taken: the pair keeps two names, by its ids */
 	if (holder != NULL)

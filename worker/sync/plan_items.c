@@ -6,7 +6,7 @@ const char *plan_op_name(enum plan_op_kind kind)
 	static const char *const names[PO_KINDS] = {
 		[PO_FORGET] = "forget", [PO_ANCHOR] = "anchor", [PO_ADOPT] = "adopt", [PO_SETTLE] = "settle",
 		[PO_FLAGS] = "flags", [PO_MOVE] = "move", [PO_DELETE] = "delete", [PO_CREATE] = "create",
-		[PO_PARK] = "park",
+		[PO_PARK] = "park", [PO_MERGE] = "update",
 	};
 
 	assert((unsigned)kind < PO_KINDS);
@@ -52,6 +52,8 @@ static bool changed(struct plan *plan, const struct plan_place *p, enum side sid
 {
 	struct flagset now = believed(plan, p, side);
 
+	if (p->edited[side])
+		return true;
 	if (now.flags & EP_DELETED)
 		now.flags = (now.flags & ~(uint32_t)EP_DELETED) | (p->base.flags.flags & EP_DELETED);
 	return !flagset_eq(now, p->base.flags);
@@ -118,6 +120,17 @@ static void one_side_gone(struct plan *plan, struct plan_place *p, enum side sid
 	op->news[keeper] = n;
 }
 
+/* Which side is written, and what, is known once both contents are read (records.c). */
+static void merge_record(struct plan *plan, struct plan_place *p)
+{
+	enum side writes = p->edited[SIDE_LEFT] ? SIDE_RIGHT : SIDE_LEFT;
+	const char *why = p->adopted ? "it is on both sides already" : p->edited[SIDE_LEFT] && p->edited[SIDE_RIGHT] ?
+			  "changed on both sides" : "changed on the other side";
+
+	if (p->edited[SIDE_LEFT] || p->edited[SIDE_RIGHT])
+		add_op(plan, PO_MERGE, writes, p->folder, why)->place = p;
+}
+
 static void plan_place(struct plan *plan, struct plan_place *p)
 {
 	if (p->done)
@@ -131,6 +144,8 @@ static void plan_place(struct plan *plan, struct plan_place *p)
 		one_side_gone(plan, p, SIDE_LEFT);
 	} else if (p->gone[SIDE_RIGHT]) {
 		one_side_gone(plan, p, SIDE_RIGHT);
+	} else if (plan_records(plan, p->folder)) {
+		merge_record(plan, p);
 	} else {
 		merge_place(plan, p);
 	}
@@ -145,7 +160,7 @@ static void plan_moves(struct plan *plan)
 		struct plan_op move = plan->ops[i];
 		size_t first = plan->n_ops;
 
-		if (move.kind != PO_MOVE)
+		if (move.kind != PO_MOVE || plan_records(plan, move.folder))
 			continue;
 		merge_place(plan, move.place);
 		for (size_t j = first; j < plan->n_ops; j++) {

@@ -21,6 +21,11 @@ struct plan_place *plan_add_place(struct plan *plan, const struct base_place *ba
 	return p;
 }
 
+bool plan_records(const struct plan *plan, int folder)
+{
+	return plan->folders[folder].base->kind != EP_MAIL;
+}
+
 struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, struct span id)
 {
 	struct plan_new *n = arena_alloc(plan->arena, sizeof(*n));
@@ -147,6 +152,8 @@ static void anchor(struct plan *plan, enum side side, struct plan_place *p, stru
 	p->seen[side] = true;
 	p->now[side] = n->now;
 	p->base.id[side] = n->id;
+	p->now_version[side] = n->version;
+	p->edited[side] = plan_records(plan, p->folder);
 }
 
 /* `lost` places of that side against its news, folder by folder: pairs of equal identity and size that
@@ -242,6 +249,10 @@ static bool same_bytes(struct plan *plan, struct plan_place *p, struct plan_new 
 
 static bool returns(struct plan *plan, struct plan_place *p, struct plan_new *n, enum side side)
 {
+	if (plan_records(plan, p->folder))
+		return !p->gone[side_other(side)] && n->solo == NULL && p->base.key.has_msgid;
+	if (!plan->exact_size || !plan->keeps_bytes)
+		return false;
 	return may_return(p, n, side) && same_bytes(plan, p, n, side);
 }
 
@@ -300,6 +311,8 @@ static void move_side(struct plan *plan, enum side side)
 			places[i]->done = true;
 			places[i]->seen[side] = true;
 			places[i]->now[side] = news[j]->now;
+			places[i]->now_version[side] = news[j]->version;
+			places[i]->edited[side] = plan_records(plan, places[i]->folder);
 		}
 		if (c <= 0)
 			i += np;
@@ -325,6 +338,9 @@ static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 	p->seen[SIDE_LEFT] = p->seen[SIDE_RIGHT] = true;
 	p->now[SIDE_LEFT] = l->now;
 	p->now[SIDE_RIGHT] = r->now;
+	p->now_version[SIDE_LEFT] = l->version;
+	p->now_version[SIDE_RIGHT] = r->version;
+	p->edited[SIDE_LEFT] = p->edited[SIDE_RIGHT] = plan_records(plan, l->folder);
 	l->taken = r->taken = true;
 	op = &plan->ops[plan->n_ops - 1];
 	op->place = p;
@@ -345,20 +361,22 @@ static bool all_digested(struct plan_new **group, size_t n)
 /* l[0..nl) and r[0..nr) have one folder and fingerprint. */
 static void adopt_group(struct plan *plan, struct plan_new **l, size_t nl, struct plan_new **r, size_t nr)
 {
-	bool sizes = !plan->exact_size || l[0]->size == r[0]->size;
+	bool records = plan_records(plan, l[0]->folder);
+	bool bytes = plan->keeps_bytes && !records;
+	bool sizes = !plan->exact_size || l[0]->size == r[0]->size || records;
 
 	if (nl == 1 && nr == 1 && l[0]->key.has_msgid && sizes) {
 		adopt(plan, l[0], r[0]);
 		return;
 	}
-	if (plan->keeps_bytes && !(all_digested(l, nl) && all_digested(r, nr))) {
+	if (bytes && !(all_digested(l, nl) && all_digested(r, nr))) {
 		want_digest(plan, l, nl);
 		want_digest(plan, r, nr);
 		return;
 	}
 	for (size_t i = 0; i < nl; i++) {
 		for (size_t j = 0; j < nr; j++) {
-			if (r[j]->taken || (plan->keeps_bytes && memcmp(l[i]->digest, r[j]->digest, DIGEST_SIZE) != 0))
+			if (r[j]->taken || (bytes && memcmp(l[i]->digest, r[j]->digest, DIGEST_SIZE) != 0))
 				continue;
 			adopt(plan, l[i], r[j]);
 			break;
@@ -384,6 +402,34 @@ static void adopt_all(struct plan *plan)
 		if (left > 0 && j - i > left)
 			adopt_group(plan, news + i, left, news + i + left, j - i - left);
 		i = j;
+	}
+}
+
+/* Contacts that no UID brings together: by name and address, where that names one on either side. */
+static int cmp_fallback(const void *va, const void *vb)
+{
+	const struct plan_new *a = *(struct plan_new *const *)va, *b = *(struct plan_new *const *)vb;
+	int c = a->folder != b->folder ? (a->folder < b->folder ? -1 : 1) : cmp_u64(a->fallback, b->fallback);
+
+	return c != 0 ? c : (int)a->side - (int)b->side;
+}
+
+static void adopt_by_fallback(struct plan *plan)
+{
+	size_t n, kept = 0;
+	struct plan_new **news = open_news(plan, -1, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (news[i]->fallback != 0)
+			news[kept++] = news[i];
+	}
+	qsort(news, kept, sizeof(*news), cmp_fallback);
+	for (size_t i = 0, j; i < kept; i = j) {
+		j = i + 1;
+		while (j < kept && news[j]->folder == news[i]->folder && news[j]->fallback == news[i]->fallback)
+			j++;
+		if (j - i == 2 && news[i]->side != news[i + 1]->side)
+			adopt(plan, news[i], news[i + 1]);
 	}
 }
 
@@ -422,9 +468,10 @@ void plan_match(struct plan *plan)
 	}
 	/* the same move made on both sides is an adoption plus a forgotten place: adopt first */
 	adopt_all(plan);
+	if (plan->n_undecided == 0)
+		adopt_by_fallback(plan);
 	for (int side = 0; side < SIDES && plan->n_undecided == 0; side++)
-		if (plan->exact_size && plan->keeps_bytes)
-			anchor_alike(plan, (enum side)side, false, returns, "it came back under a new id");
+		anchor_alike(plan, (enum side)side, false, returns, "it came back under a new id");
 	if (plan->n_undecided > 0)
 		return;
 	for (int side = 0; side < SIDES; side++)

@@ -9,7 +9,7 @@ static struct span path_on(const struct plan_folder *f, enum side s)
 	return f->ep[s] != NULL ? f->ep[s]->path : f->base->side[s].path;
 }
 
-struct span plan_translate(struct plan *plan, enum side from, struct span path)
+struct span plan_translate(struct plan *plan, enum ep_kind kind, enum side from, struct span path)
 {
 	const struct plan_folder *best = NULL;
 	enum side to = side_other(from);
@@ -17,8 +17,8 @@ struct span plan_translate(struct plan *plan, enum side from, struct span path)
 	for (size_t i = 0; i < plan->n_folders; i++) {
 		const struct plan_folder *f = &plan->folders[i];
 
-		if (f->ep[from] == NULL || path_on(f, to).n == 0 || f->base->role == EP_ROLE_INBOX ||
-		    !path_is_below(path, f->ep[from]->path))
+		if (f->base->kind != kind || f->base->role == EP_ROLE_INBOX || f->ep[from] == NULL ||
+		    path_on(f, to).n == 0 || !path_is_below(path, f->ep[from]->path))
 			continue;
 		if (best == NULL || f->ep[from]->path.n > best->ep[from]->path.n)
 			best = f;
@@ -35,12 +35,12 @@ struct span plan_revival_path(struct plan *plan, const struct plan_folder *f, en
 
 	if (f->base->by != PAIR_PATH || f->base->side[s].id.n == 0 || f->ep[o] == NULL)
 		return f->base->side[s].path;
-	struct span want = plan_translate(plan, o, f->ep[o]->path);
+	struct span want = plan_translate(plan, f->base->kind, o, f->ep[o]->path);
 
 	for (size_t i = 0; i < plan->n_folders; i++) {
 		const struct plan_folder *g = &plan->folders[i];
 
-		if (g != f && path_eq(path_on(g, s), want))
+		if (g != f && g->base->kind == f->base->kind && path_eq(path_on(g, s), want))
 			return f->base->side[s].path;
 	}
 	return want;

@@ -1,5 +1,5 @@
 /* record.c - what the base learns: decisions that need no write, intents, and the results of writes. */
-#include "apply_private.h"
+#include "records.h"
 
 #include "../../common/clock.h"
 #include "../../common/log.h"
@@ -45,6 +45,7 @@ static enum code adopt(struct apply *a, struct plan_op *op, struct err *err)
 	if (rc == E_OK)
 		rc = drop_solo(a, op->news[SIDE_RIGHT], err);
 	b->folder = a->p->plan.folders[op->folder].base->row;
+	b->kind = a->p->plan.folders[op->folder].base->kind;
 	if (rc == E_OK)
 		rc = base_place_insert(a->p->base, b, err);
 	a->p->result->adopted++;
@@ -144,6 +145,7 @@ static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
 		return op->held ? hold_create(a, op, err) : E_OK;
 	case PO_FLAGS:
 	case PO_MOVE:
+	case PO_MERGE:
 	case PO_KINDS:
 		break;
 	}
@@ -227,6 +229,38 @@ static enum code forget_revived(struct apply *a, const struct plan_op *op, struc
 	return op->place != NULL ? base_place_delete(a->p->base, &op->place->base, err) : E_OK;
 }
 
+static enum code keep_intent(struct apply *a, struct base_solo *o, struct err *err)
+{
+	o->state = SOLO_INTENT;
+	o->code = E_OK;
+	o->text = NULL;
+	return base_solo_save(a->p->base, o, err);
+}
+
+static enum code record_intent(struct apply *a, struct window *w, size_t i, struct err *err)
+{
+	struct base_solo *o = w->solos[i];
+	struct err why = ERR_INIT;
+	enum code rc = records_make(a, w, i, &w->made[i], &o->next_s, &why);
+
+	if (w->made[i]->key.has_msgid || rc == E_OK) {
+		o->key = w->made[i]->key;
+		o->has_key = true;
+	}
+	o->name = w->made[i]->name;
+	if (rc == E_HELD) {
+		o->state = SOLO_PARKED;
+		o->code = E_OK;
+		o->text = "it is outside the pairing's window of dates";
+		return base_solo_save(a->p->base, o, err);
+	}
+	if (rc != E_OK && code_scope(rc) == SCOPE_ITEM)
+		return quarantine(a, o, rc, arena_str(w->arena, span_of(err_text(&why))), err);
+	if (rc != E_OK)
+		return err_set(err, rc, "%s", err_text(&why));
+	return keep_intent(a, o, err);
+}
+
 static enum code intent(struct apply *a, struct window *w, size_t i, struct err *err)
 {
 	struct plan_op *op = w->ops[i];
@@ -249,6 +283,8 @@ static enum code intent(struct apply *a, struct window *w, size_t i, struct err 
 		return rc;
 	if (f->code != E_OK)
 		return quarantine(a, o, f->code, f->text, err);
+	if (plan_records(&a->p->plan, op->folder))
+		return record_intent(a, w, i, err);
 	o->key = mailkey_of(body_header(f->body));
 	o->has_key = true;
 	o->size = body_size(f->body);
@@ -257,10 +293,7 @@ static enum code intent(struct apply *a, struct window *w, size_t i, struct err 
 	enum code bad = precheck(a, op, f, &text);
 	if (bad != E_OK)
 		return quarantine(a, o, bad, text, err);
-	o->state = SOLO_INTENT;
-	o->code = E_OK;
-	o->text = NULL;
-	return base_solo_save(a->p->base, o, err);
+	return keep_intent(a, o, err);
 }
 
 enum code record_intents(struct apply *a, struct window *w, struct err *err)
@@ -272,7 +305,7 @@ enum code record_intents(struct apply *a, struct window *w, struct err *err)
 	return rc;
 }
 
-static void remember_failure(struct apply *a, enum code code, const char *text)
+void apply_failed(struct apply *a, enum code code, const char *text)
 {
 	if (a->failure != E_OK || code == E_CANCELLED)
 		return;
@@ -299,20 +332,23 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 	if (done->code != E_OK) {
 		if (code_scope(done->code) == SCOPE_FOLDER)
 			return E_OK;               /* the intent stays: the next pass knows the folder's fate */
-		remember_failure(a, done->code, done->text);
+		apply_failed(a, done->code, done->text);
 		return E_OK;
 	}
 	a->p->result->created++;
 	a->p->done++;
 	if (done->new_id.n == 0)
 		return E_OK;                       /* it is there, the next pass finds its id by identity */
-	struct base_place b = { .folder = o->folder, .key = o->key, .size = o->size, .flags = o->flags };
+	struct base_place b = { .kind = a->p->plan.folders[op->folder].base->kind, .folder = o->folder, .key = o->key,
+				.size = o->size, .flags = o->flags };
 	b.id[n->side] = n->id;
 	b.id[op->side] = done->new_id;
 	b.stable_key[n->side] = w->fetch[i].key;
 	rc = base_solo_delete(a->p->base, o->row, err);
 	if (rc == E_OK)
 		rc = base_place_insert(a->p->base, &b, err);
+	if (rc == E_OK && w->made[i] != NULL)
+		rc = records_created(a, op, &b, w->made[i], err);
 	if (rc == E_OK)
 		rc = journal_named(a, op, "create", b.item, SPAN_NONE, op->folder, done->new_id, o->name, err);
 	return rc;
@@ -361,12 +397,15 @@ static enum code record_move(struct apply *a, struct plan_op *op, const struct e
 	pp->base.id[mover] = n->id;
 	pp->base.id[op->side] = done->new_id;
 	enum code rc = base_place_update(a->p->base, &pp->base, err);
+	if (rc == E_OK && plan_records(&a->p->plan, op->to))
+		records_later(a, op, &pp->base, -1);     /* it has a new version, and may have been edited as well */
 	return rc == E_OK ? journal(a, op, "move", pp->base.item, old, op->to, done->new_id, err) : rc;
 }
 
 static enum code record_delete(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
 {
 	struct base_place *b = &op->place->base;
+	struct base_record record = { .code = E_OK };
 
 	if (done->code != E_OK && done->code != E_ITEM_GONE) {
 		apply_dirty(a, op);
@@ -375,7 +414,11 @@ static enum code record_delete(struct apply *a, struct plan_op *op, const struct
 		return E_OK;
 	}
 	a->p->result->removed++;
-	enum code rc = op->place->solo != NULL ? base_solo_delete(a->p->base, op->place->solo->row, err) :
+	enum code rc = b->row != 0 && plan_records(&a->p->plan, op->folder) ?
+		       base_record_get(a->p->base, b->row, a->arena, &record, err) : E_OK;
+	if (rc != E_OK)
+		return rc;
+	rc = op->place->solo != NULL ? base_solo_delete(a->p->base, op->place->solo->row, err) :
 		       base_place_delete(a->p->base, b, err);
 	if (rc == E_OK && op->solo != NULL && done->new_id.n > 0) {
 		op->solo->id = done->new_id;
@@ -383,7 +426,7 @@ static enum code record_delete(struct apply *a, struct plan_op *op, const struct
 	}
 	struct base_journal j = { .op = done->kind == EP_REMOVE ? "remove" : "trash", .why = op->why, .side = op->side,
 				  .item = b->item, .old_folder = folder_path(a, op->folder, op->side),
-				  .old_id = b->id[op->side], .new_id = done->new_id,
+				  .old_id = b->id[op->side], .new_id = done->new_id, .before = record.base[op->side],
 				  .new_folder = done->to != NULL ? done->to->path : SPAN_NONE };
 	return rc == E_OK ? base_journal_add(a->p->base, &j, err) : rc;
 }
@@ -391,7 +434,7 @@ static enum code record_delete(struct apply *a, struct plan_op *op, const struct
 enum code record_small(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err)
 {
 	if (done->code != E_OK && code_scope(done->code) != SCOPE_ITEM && code_scope(done->code) != SCOPE_FOLDER)
-		remember_failure(a, done->code, done->text);
+		apply_failed(a, done->code, done->text);
 	if (op->kind == PO_FLAGS)
 		return record_flags(a, op, done, err);
 	if (op->kind == PO_MOVE)

@@ -95,11 +95,11 @@ struct writer {
 	bool any;
 };
 
-static void action(struct writer *w, enum side side, const char *what, struct span folder, const char *item,
-		   const char *why)
+static void action(struct writer *w, enum side side, const char *what, enum ep_kind kind, struct span folder,
+		   const char *item, const char *why)
 {
 	json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:s?, s:s?}", "side", side_name(side), "action", what,
-			      "kind", "mail", "folder", report_string(folder), "item", item, "why", why);
+			      "kind", ep_kind_name(kind), "folder", report_string(folder), "item", item, "why", why);
 
 	report_send(w->p, j, w->any ? "," : "", "");
 	w->any = true;
@@ -124,12 +124,18 @@ static void item_action(struct writer *w, const struct plan_op *op)
 	enum side where = op->kind == PO_CREATE ? n->side : op->side;
 	const char *name = plan_op_name(op->kind);
 
-	if (m.folder != NULL && ep_call(p->ep[where], EP_V_DESCRIBE, a, &m, 1, &ignored) != E_OK)
+	enum ep_kind kind = p->plan.folders[op->folder].base->kind;
+
+	if (kind != EP_MAIL)
+		m.code = E_ITEM_GONE;            /* its id is name enough */
+	else if (m.folder != NULL && ep_call(p->ep[where], EP_V_DESCRIBE, a, &m, 1, &ignored) != E_OK)
 		m.code = E_ITEM_GONE;
-	if (op->kind == PO_DELETE)
+	if (op->kind == PO_DELETE && kind != EP_MAIL)
+		name = "remove";
+	else if (op->kind == PO_DELETE)
 		name = p->env->pairing->deletions[op->side] == DELETIONS_EXPUNGE ? "remove" :
 		       p->env->pairing->deletions[op->side] == DELETIONS_ARCHIVE ? "archive" : "trash";
-	action(w, op->side, name, path_of(p, op->folder, op->side), report_item(a, id, &m, p->env->subjects),
+	action(w, op->side, name, kind, path_of(p, op->folder, op->side), report_item(a, id, &m, p->env->subjects),
 	       op->held ? arena_printf(a, "held: %s", op->why) : op->why);
 }
 
@@ -152,12 +158,13 @@ enum code pass_report_plan(struct pass *p, struct err *err)
 		const struct folder_step *st = &p->folders.steps[i];
 
 		action(&w, st->side, st->kind == FOLDER_CREATE ? "create-folder" : "rename-folder",
-				st->path, NULL, st->why);
+		       p->plan.folders[st->folder].base->kind, st->path, NULL, st->why);
 	}
 	for (size_t i = 0; i < p->plan.n_ops; i++) {
 		const struct plan_op *op = &p->plan.ops[i];
 
-		if (op->kind == PO_FLAGS || op->kind == PO_MOVE || op->kind == PO_DELETE || op->kind == PO_CREATE)
+		if (op->kind == PO_FLAGS || op->kind == PO_MOVE || op->kind == PO_DELETE ||
+		    op->kind == PO_CREATE || (op->kind == PO_MERGE && !op->place->adopted))
 			item_action(&w, op);
 	}
 	for (size_t i = 0; i < p->plan.n_folders; i++) {
@@ -167,7 +174,7 @@ enum code pass_report_plan(struct pass *p, struct err *err)
 			if (f->ep[s] != NULL && f->ep[side_other((enum side)s)] == NULL && f->base->row != 0 &&
 			    f->base->side[side_other((enum side)s)].id.n > 0 && !f->blocked)
 				action(&w, folder_revived(p, i) ? side_other((enum side)s) : (enum side)s,
-				       folder_revived(p, i) ? "create-folder" : "remove-folder",
+				       folder_revived(p, i) ? "create-folder" : "remove-folder", f->base->kind,
 				       f->ep[s]->path, NULL, "it is gone on the other side");
 		}
 	}

@@ -3,11 +3,15 @@
  * Nothing is concluded from the state but which folders are paired and which items are excepted
  * (quarantined, parked). Items are matched as multisets: by the digest of all bytes where both sides
  * keep bytes, else by fingerprint; what is left is matched by fingerprint and told as a content
- * difference. A folder with differences is read once more before they are reported.
+ * difference. Records are compared by what they say, and told by the names of the properties that differ.
+ * A folder with differences is read once more before they are reported.
  */
+#include "records.h"
 #include "report.h"
 
 #include "../../common/log.h"
+#include "../data/busy.h"
+#include "../data/recordkey.h"
 
 #include <stdlib.h>
 
@@ -20,6 +24,7 @@ struct entry {
 	uint32_t flags;
 	const char *keywords;
 	int64_t received;
+	const char *uid;              /* of a record */
 	bool paired, excepted;
 	const struct base_solo *solo;
 };
@@ -62,14 +67,35 @@ static enum code list_side(struct verifier *v, const struct plan_folder *f, enum
 	return E_OK;
 }
 
-static enum code take_bodies(struct reading *r, size_t from, struct ep_fetch *f, size_t n, struct err *err)
+/* What cannot be read as a record is compared as bytes. */
+static enum code take_record(struct verifier *v, struct arena *a, struct entry *e, struct body *body, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct record *r;
+	enum code rc = records_parse(a, body, &r, &why);
+
+	if (rc != E_OK)
+		return code_scope(rc) == SCOPE_ITEM ? body_digest(body, e->digest, NULL, err) :
+		       err_set(err, rc, "%s", err_text(&why));
+	struct span text = record_canonical(a, r);
+	digest_of(text.p, text.n, e->digest);
+	e->key = recordkey_of(a, r);
+	if (r->uid.n > 0)
+		e->uid = arena_str(v->arena, r->uid);
+	return E_OK;
+}
+
+static enum code take_bodies(struct verifier *v, struct arena *a, struct reading *r, size_t from, struct ep_fetch *f,
+			     size_t n, struct err *err)
 {
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < n; i++) {
 		struct entry *e = &r->e[from + i];
 
-		if (rc == E_OK && f[i].code == E_OK) {
+		if (rc == E_OK && f[i].code == E_OK && f[i].folder->kind != EP_MAIL) {
+			rc = take_record(v, a, e, f[i].body, err);
+		} else if (rc == E_OK && f[i].code == E_OK) {
 			e->key = mailkey_of(body_header(f[i].body));
 			e->received = f[i].received;
 			rc = body_digest(f[i].body, e->digest, NULL, err);
@@ -102,7 +128,7 @@ static enum code read_bodies(struct verifier *v, const struct plan_folder *pf, s
 		}
 		rc = pass_both(v->p, EP_V_FETCH, a, items, n, err);
 		for (int s = 0; s < SIDES; s++) {
-			enum code one = take_bodies(&r[s], from, f[s], n[s], rc == E_OK ? err : NULL);
+			enum code one = take_bodies(v, a, &r[s], from, f[s], n[s], rc == E_OK ? err : NULL);
 
 			rc = rc == E_OK ? one : rc;
 		}
@@ -167,6 +193,8 @@ static const char *name_of(struct verifier *v, const struct plan_folder *pf, enu
 	struct ep_meta m = { .folder = pf->ep[s], .id = e->id };
 	struct err ignored = ERR_INIT;
 
+	if (pf->base->kind != EP_MAIL)
+		return e->uid != NULL ? e->uid : report_id(v->arena, e->id);
 	if (ep_call(v->p->ep[s], EP_V_DESCRIBE, v->arena, &m, 1, &ignored) != E_OK)
 		m.code = E_ITEM_GONE;
 	return report_item(v->arena, e->id, &m, v->p->env->subjects);
@@ -204,6 +232,44 @@ static void compare_pair(struct verifier *v, const struct plan_folder *pf, const
 		     arena_printf(a, "%lld", (long long)l->received), arena_printf(a, "%lld", (long long)x->received));
 }
 
+/* Free/busy copies are equal to what such a copy of the other side would be. */
+static bool busy_equal(struct verifier *v, const struct rec_read *l, const struct rec_read *r)
+{
+	const struct record *of[SIDES] = { l->record, r->record };
+
+	for (int s = 0; s < SIDES; s++) {
+		const struct record *copy = busy_copy(v->arena, of[side_other((enum side)s)]);
+
+		if (v->p->env->pairing->busy_only[s] && copy != NULL && record_equal(v->arena, of[s], copy))
+			return true;
+	}
+	return false;
+}
+
+/* Both have this record, not alike to the byte: read it again and name the properties that differ. */
+static void compare_records(struct verifier *v, const struct plan_folder *pf, const struct entry *l,
+			    const struct entry *x)
+{
+	struct rec_read one[SIDES] = { { .folder = pf->ep[SIDE_LEFT], .id = l->id },
+				       { .folder = pf->ep[SIDE_RIGHT], .id = x->id } };
+	struct rec_read *r[SIDES] = { &one[SIDE_LEFT], &one[SIDE_RIGHT] };
+	const size_t n[SIDES] = { 1, 1 };
+	struct err why = ERR_INIT;
+	const char *name = name_of(v, pf, SIDE_LEFT, l);
+	struct span *names;
+
+	if (records_read(v->p, v->arena, r, n, &why) != E_OK || one[0].code != E_OK || one[1].code != E_OK) {
+		tell(v, v->differences, name, "content", one[0].text, one[1].text);
+		return;
+	}
+	if (busy_equal(v, &one[SIDE_LEFT], &one[SIDE_RIGHT]))
+		return;
+	size_t count = record_differences(v->arena, one[SIDE_LEFT].record, one[SIDE_RIGHT].record, &names);
+	for (size_t i = 0; i < count; i++)
+		tell(v, v->differences, arena_printf(v->arena, "%s " SPAN_FMT, name, SPAN_ARG(names[i])), "property",
+		     NULL, NULL);
+}
+
 /* Pair equal entries of both sorted lists; content: told as a difference of content. */
 static void pair_up(struct verifier *v, const struct plan_folder *pf, struct reading r[SIDES], bool bytes, bool content)
 {
@@ -222,7 +288,9 @@ static void pair_up(struct verifier *v, const struct plan_folder *pf, struct rea
 			continue;
 		}
 		l[i]->paired = x[j]->paired = true;
-		if (content)
+		if (content && pf->base->kind != EP_MAIL)
+			compare_records(v, pf, l[i], x[j]);
+		else if (content)
 			tell(v, v->differences, name_of(v, pf, SIDE_LEFT, l[i]), "content", NULL, NULL);
 		compare_pair(v, pf, r, l[i++], x[j++]);
 	}
@@ -247,8 +315,10 @@ static void tell_missing(struct verifier *v, const struct plan_folder *pf, struc
 
 static void compare(struct verifier *v, const struct plan_folder *pf, struct reading r[SIDES])
 {
-	pair_up(v, pf, r, v->keeps_bytes, false);
-	if (v->keeps_bytes)
+	bool bytes = v->keeps_bytes || pf->base->kind != EP_MAIL;
+
+	pair_up(v, pf, r, bytes, false);
+	if (bytes)
 		pair_up(v, pf, r, false, true);
 	tell_missing(v, pf, r);
 	if (pf->ep[SIDE_LEFT] == NULL || pf->ep[SIDE_RIGHT] == NULL)
