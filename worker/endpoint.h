@@ -168,7 +168,8 @@ struct ep_op {
 	/* out */
 	enum code code;
 	const char *text;                /* why, for a person; NULL with E_OK */
-	struct span new_id;              /* CREATE, MOVE, COPY; empty = server did not tell (next pass sees) */
+	struct span new_id;              /* CREATE, MOVE, COPY; empty = server did not tell (next pass sees);
+	                                  * for a record always known, or an edit made meanwhile may lose */
 };
 
 enum ep_folder_op_kind { EP_FOLDER_CREATE, EP_FOLDER_RENAME, EP_FOLDER_REMOVE };

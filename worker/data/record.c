@@ -262,6 +262,19 @@ struct record *record_with_uid(struct arena *arena, const struct record *record,
 	return copy;
 }
 
+struct record *record_held(struct arena *arena, const struct record *sent, const struct record *now)
+{
+	struct record *held = record_with_uid(arena, sent, sent->uid);
+
+	held->e = arena_calloc(arena, sent->n + 1, sizeof(*held->e));
+	held->n = 0;
+	for (size_t i = 0; i < sent->n; i++) {
+		if (record_find(now, sent->e[i].comp, sent->e[i].prop, sent->e[i].inst) != NULL)
+			held->e[held->n++] = sent->e[i];
+	}
+	return held;
+}
+
 struct span record_key(struct arena *arena, const struct record *r)
 {
 	/* vCard 4.0 says "urn:uuid:" where 3.0 does not */

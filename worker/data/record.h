@@ -111,6 +111,8 @@ void record_merge(struct arena *arena, const struct record *const base[SIDES], c
 int64_t record_modified(const struct record *record);
 /* The same record under another UID (conflict copies). Shares the entries. */
 struct record *record_with_uid(struct arena *arena, const struct record *record, struct span uid);
+/* `sent` without what `now` lacks: what a server that was sent the one and gives the other can hold. */
+struct record *record_held(struct arena *arena, const struct record *sent, const struct record *now);
 /* The entry with that key; NULL if there is none. */
 const struct record_entry *record_find(const struct record *record, struct span comp, struct span prop,
 				       struct span inst);

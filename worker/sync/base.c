@@ -45,7 +45,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE solo ADD COLUMN name BLOB;",
 	"CREATE TABLE record ("
 	" place INTEGER PRIMARY KEY, left_version BLOB, right_version BLOB, left_base BLOB, right_base BLOB,"
-	" left_sent BLOB, right_sent BLOB, busy INTEGER NOT NULL, attempts INTEGER NOT NULL, next_s INTEGER NOT NULL,"
+	" left_sent BLOB, right_sent BLOB, left_seen BLOB, right_seen BLOB, busy INTEGER NOT NULL,"
+	" attempts INTEGER NOT NULL, next_s INTEGER NOT NULL,"
 	" code INTEGER NOT NULL, text TEXT);"
 	"CREATE INDEX record_next ON record (next_s) WHERE next_s > 0;"
 	"ALTER TABLE journal ADD COLUMN before BLOB;",
@@ -375,7 +376,8 @@ enum code base_journal_add(struct base *b, const struct base_journal *j, struct 
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "INSERT INTO journal (pass, at, side, op, why, item, old_folder, old_id,"
-				 " new_folder, new_id, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?)", err);
+				 " new_folder, new_id, detail, before)"
+				 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", err);
 	if (s == NULL)
 		return err->code;
 	stmt_int(s, 1, b->pass);

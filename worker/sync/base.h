@@ -70,7 +70,8 @@ struct base_record {
 	enum base_busy busy;
 	struct span version[SIDES];  /* of the content that base[] is the canonical form of */
 	struct span base[SIDES];     /* record_canonical() as last read from there; SPAN_NONE: not yet */
-	struct span sent[SIDES];     /* what both were to be after a write that is under way; else SPAN_NONE */
+	struct span sent[SIDES];     /* what was about to be written there, until it is read back */
+	struct span seen[SIDES];     /* with sent: the version that was there before the write */
 	int64_t attempts, next_s;    /* a write that was refused: when it is tried again; 0 = none */
 	enum code code;
 	const char *text;

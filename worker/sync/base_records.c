@@ -4,8 +4,8 @@
 #include "base_private.h"
 
 #define RECORD_COLS \
-	"left_version, right_version, left_base, right_base, left_sent, right_sent, busy, attempts, next_s, code," \
-	" text"
+	"left_version, right_version, left_base, right_base, left_sent, right_sent," \
+	" left_seen, right_seen, busy, attempts, next_s, code, text"
 
 enum code base_record_get(struct base *b, int64_t place, struct arena *a, struct base_record *r, struct err *err)
 {
@@ -22,13 +22,14 @@ enum code base_record_get(struct base *b, int64_t place, struct arena *a, struct
 			r->version[side] = stmt_col_blob(s, side, a);
 			r->base[side] = stmt_col_blob(s, 2 + side, a);
 			r->sent[side] = stmt_col_blob(s, 4 + side, a);
+			r->seen[side] = stmt_col_blob(s, 6 + side, a);
 		}
-		r->busy = (enum base_busy)stmt_col_int(s, 6);
-		r->attempts = stmt_col_int(s, 7);
-		r->next_s = stmt_col_int(s, 8);
-		if (!code_from_number((uint32_t)stmt_col_int(s, 9), &r->code))
+		r->busy = (enum base_busy)stmt_col_int(s, 8);
+		r->attempts = stmt_col_int(s, 9);
+		r->next_s = stmt_col_int(s, 10);
+		if (!code_from_number((uint32_t)stmt_col_int(s, 11), &r->code))
 			r->code = E_INTERNAL;
-		r->text = stmt_col_text(s, 10, a);
+		r->text = stmt_col_text(s, 12, a);
 	}
 	stmt_reset(s);
 	return rc;
@@ -41,10 +42,11 @@ enum code base_record_put(struct base *b, int64_t place, const struct base_recor
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "INSERT INTO record (place, " RECORD_COLS ")"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (place) DO UPDATE SET"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (place) DO UPDATE SET"
 		" left_version = excluded.left_version, right_version = excluded.right_version,"
 		" left_base = excluded.left_base, right_base = excluded.right_base,"
 		" left_sent = excluded.left_sent, right_sent = excluded.right_sent,"
+		" left_seen = excluded.left_seen, right_seen = excluded.right_seen,"
 		" busy = excluded.busy, attempts = excluded.attempts, next_s = excluded.next_s,"
 		" code = excluded.code, text = excluded.text", err);
 	if (s == NULL)
@@ -54,12 +56,13 @@ enum code base_record_put(struct base *b, int64_t place, const struct base_recor
 		stmt_blob(s, 2 + side, r->version[side]);
 		stmt_blob(s, 4 + side, r->base[side]);
 		stmt_blob(s, 6 + side, r->sent[side]);
+		stmt_blob(s, 8 + side, r->seen[side]);
 	}
-	stmt_int(s, 8, r->busy);
-	stmt_int(s, 9, r->attempts);
-	stmt_int(s, 10, r->next_s);
-	stmt_int(s, 11, code_number(r->code));
-	stmt_text(s, 12, r->text);
+	stmt_int(s, 10, r->busy);
+	stmt_int(s, 11, r->attempts);
+	stmt_int(s, 12, r->next_s);
+	stmt_int(s, 13, code_number(r->code));
+	stmt_text(s, 14, r->text);
 	return stmt_run(s, err);
 }
 

@@ -42,7 +42,10 @@ struct plan_place {
 	struct flagset now[SIDES];
 	struct span now_version[SIDES];      /* records: what a listing said; else base.version holds */
 	bool edited[SIDES];                  /* records: the content is not the one last read from there */
-	bool adopted;                        /* made by this plan: the base has no row yet */
+	bool adopted;                        /* made by this plan: the base has no row yet, or that of a
+	                                      * place that went */
+	bool copied, from_right;             /* adopted: the other side's is our copy, not recorded, of the left's
+	                                      * (from_right: of the right's) */
 	struct base_solo *solo;              /* its row where the base has none: a deletion that a person let go */
 	struct plan_new *copy;               /* the other side's copy, whose digest decides a return */
 	unsigned writes;                     /* flag writes that are under way */

@@ -323,6 +323,23 @@ static void move_side(struct plan *plan, enum side side)
 
 /* --- adoption: new on both sides of one folder pair --- */
 
+/* The place of a record that moved on both sides alike (or by us, before an interruption): what was known
+ * of it goes on. */
+static void inherit(struct plan *plan, struct plan_place *p)
+{
+	for (size_t i = 0; i < plan->n_places; i++) {
+		struct plan_place *old = plan->places[i];
+
+		if (old->done || old->adopted || old->solo != NULL || !old->gone[SIDE_LEFT] || !old->gone[SIDE_RIGHT] ||
+		    memcmp(old->base.key.fp, p->base.key.fp, MAILKEY_SIZE) != 0)
+			continue;
+		p->base.row = old->base.row;
+		p->base.item = old->base.item;
+		old->done = true;
+		return;
+	}
+}
+
 static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 {
 	struct base_place base = { .id = { l->id, r->id }, .key = l->key, .size = l->size,
@@ -346,6 +363,10 @@ static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 	op->place = p;
 	op->news[SIDE_LEFT] = l;
 	op->news[SIDE_RIGHT] = r;
+	p->from_right = r->solo != NULL && r->solo->state == SOLO_INTENT;
+	p->copied = p->from_right || (l->solo != NULL && l->solo->state == SOLO_INTENT);
+	if (plan_records(plan, l->folder))
+		inherit(plan, p);
 	op->why = "it is on both sides already";
 }
 

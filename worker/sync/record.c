@@ -47,7 +47,7 @@ static enum code adopt(struct apply *a, struct plan_op *op, struct err *err)
 	b->folder = a->p->plan.folders[op->folder].base->row;
 	b->kind = a->p->plan.folders[op->folder].base->kind;
 	if (rc == E_OK)
-		rc = base_place_insert(a->p->base, b, err);
+		rc = b->row != 0 ? base_place_update(a->p->base, b, err) : base_place_insert(a->p->base, b, err);
 	a->p->result->adopted++;
 	return rc;
 }

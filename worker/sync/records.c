@@ -1,7 +1,7 @@
 /* records.c - places whose content changed: read both sides, merge by property, write, read back, record.
  *
- * Before a write, what both sides are to be afterwards is committed (base_record.sent). Found again after
- * an interruption it tells our own write, as the server rewrote it, from a change that somebody made.
+ * Before a write, what is going to be written is committed (base_record.sent). Found again after an
+ * interruption it tells our own write, as the server rewrote it, from a change that somebody made.
  */
 #include "records.h"
 
@@ -20,6 +20,7 @@ struct job {
 	struct rec_read now[SIDES];
 	struct record *after[SIDES]; /* what is to be written; NULL: nothing */
 	struct record_merge merge;
+	bool made[SIDES];            /* that side was written already, before an interruption */
 	bool failed;
 };
 
@@ -60,6 +61,12 @@ static void leave(struct apply *a, struct job *job)
 	job->failed = true;
 }
 
+static void forget_sent(struct base_record *b)
+{
+	for (int s = 0; s < SIDES; s++)
+		b->sent[s] = b->seen[s] = SPAN_NONE;
+}
+
 /* A write or a content that cannot be carried: it is tried again later, the rest goes on. */
 static enum code refuse(struct apply *a, struct job *job, enum code code, const char *text, struct err *err)
 {
@@ -72,7 +79,7 @@ static enum code refuse(struct apply *a, struct job *job, enum code code, const 
 	job->base.next_s = clock_wall_s() + (wait_s < RETRY_MAX_S ? wait_s : RETRY_MAX_S);
 	job->base.code = code;
 	job->base.text = text != NULL ? text : code_text(code);
-	job->base.sent[SIDE_LEFT] = job->base.sent[SIDE_RIGHT] = SPAN_NONE;
+	forget_sent(&job->base);
 	log_warning("one change is left out: %s", job->base.text);
 	return base_record_put(a->p->base, job->place.row, &job->base, err);
 }
@@ -123,8 +130,13 @@ static enum code check_read(struct apply *a, struct job *job, struct err *err)
 
 /* --- merging --- */
 
-static enum record_policy policy_of(const struct apply *a)
+static enum record_policy policy_of(const struct apply *a, const struct job *job)
 {
+	const struct plan_place *pp = job->op->kind == PO_MERGE ? job->op->place : NULL;
+
+	/* our own copy as its server rewrote it is no second version */
+	if (pp != NULL && pp->copied)
+		return pp->from_right ? RECORD_RIGHT : RECORD_LEFT;
 	switch (a->p->env->pairing->conflict) {
 	case CONFLICT_LEFT:
 		return RECORD_LEFT;
@@ -138,17 +150,40 @@ static enum record_policy policy_of(const struct apply *a)
 	return RECORD_NEWEST;
 }
 
-/* A pass that was interrupted after its writes: what both sides were to be is what they agreed on. */
-static void resume(struct apply *a, struct job *job)
+/* A pass that was interrupted after all its writes of this place: what was sent is the ground there. If
+ * some were not made, the old ground holds: what has arrived already is then no change any more. */
+static void resume(struct job *job)
 {
 	struct base_record *b = &job->base;
-	bool written = b->sent[SIDE_LEFT].n > 0 && b->sent[SIDE_RIGHT].n > 0;
+	bool all = true;
 
-	for (int s = 0; s < SIDES && written; s++)
-		written = span_eq(b->sent[s], b->base[s]) ||
-			  !span_eq(record_canonical(a->arena, job->now[s].record), b->base[s]);
-	for (int s = 0; s < SIDES && written; s++)
+	for (int s = 0; s < SIDES; s++) {
+		job->made[s] = b->sent[s].n > 0 && !span_eq(job->now[s].version, b->seen[s]);
+		all = all && (b->sent[s].n == 0 || job->made[s]);
+	}
+	for (int s = 0; s < SIDES && all; s++) {
+		if (b->sent[s].n == 0)
+			continue;
 		b->base[s] = b->sent[s];
+		b->version[s] = SPAN_NONE;
+	}
+}
+
+/* The ground of each side; none at first contact. What was written and never read back: what the server
+ * did not keep of it is no deletion. */
+static enum code load_bases(struct apply *a, struct job *job, struct record *base[SIDES], struct err *err)
+{
+	enum code rc = E_OK;
+
+	resume(job);
+	if (job->base.base[SIDE_LEFT].n == 0 || job->base.base[SIDE_RIGHT].n == 0)
+		return E_OK;
+	for (int s = 0; rc == E_OK && s < SIDES; s++) {
+		rc = record_load(a->arena, job->base.base[s], &base[s], err);
+		if (rc == E_OK && job->base.version[s].n == 0)
+			base[s] = record_held(a->arena, base[s], job->now[s].record);
+	}
+	return rc;
 }
 
 /* At first contact after a loss of the state: is one side the free/busy copy of the other? */
@@ -181,6 +216,8 @@ static void merge(struct apply *a, struct job *job, enum record_policy policy, c
 	const struct record *now[SIDES] = { job->now[SIDE_LEFT].record, job->now[SIDE_RIGHT].record };
 
 	record_merge(a->arena, base, now, policy, &job->merge);
+	if (job->merge.copy && job->made[job->merge.loser])
+		record_merge(a->arena, base, now, RECORD_NEWEST, &job->merge);   /* the copy was made before that */
 	for (int s = 0; s < SIDES; s++) {
 		if (job->merge.to[s].n == 0)
 			continue;
@@ -194,26 +231,20 @@ static void merge(struct apply *a, struct job *job, enum record_policy policy, c
 static enum code plan_job(struct apply *a, struct job *job, struct err *err)
 {
 	struct record *base[SIDES] = { NULL, NULL };
-	enum record_policy policy = policy_of(a);
+	enum record_policy policy = policy_of(a, job);
 	enum code rc = base_record_get(a->p->base, job->place.row, a->arena, &job->base, err);
 
 	if (rc == E_OK)
 		rc = check_read(a, job, err);
 	if (rc != E_OK || job->failed || job->back >= 0)
 		return rc;
-	if (job->base.sent[SIDE_LEFT].n > 0 && policy == RECORD_BOTH)
-		policy = RECORD_NEWEST;      /* our own write as the server rewrote it is no second version */
-	resume(a, job);
 	if (job->base.base[SIDE_LEFT].n == 0)
 		job->base.busy = busy_again(a, job);
 	if (job->base.busy != BUSY_NONE) {
 		follow(a, job);
 		return E_OK;
 	}
-	for (int s = 0; rc == E_OK && s < SIDES; s++) {
-		if (job->base.base[SIDE_LEFT].n > 0 && job->base.base[SIDE_RIGHT].n > 0)
-			rc = record_load(a->arena, job->base.base[s], &base[s], err);
-	}
+	rc = load_bases(a, job, base, err);
 	if (rc != E_OK)
 		return rc;
 	merge(a, job, policy, (const struct record *const *)base);
@@ -267,9 +298,8 @@ static enum code add_copy(struct apply *a, struct job *job, struct writes *w, st
 static void wrote_soon(struct apply *a, struct job *job)
 {
 	for (int s = 0; s < SIDES; s++) {
-		const struct record *r = job->after[s] != NULL ? job->after[s] : job->now[s].record;
-
-		job->base.sent[s] = record_canonical(a->arena, r);
+		job->base.sent[s] = job->after[s] != NULL ? record_canonical(a->arena, job->after[s]) : SPAN_NONE;
+		job->base.seen[s] = job->after[s] != NULL ? job->now[s].version : SPAN_NONE;
 	}
 }
 
@@ -416,7 +446,7 @@ static enum code record_job(struct apply *a, struct job *job, struct err *err)
 		job->base.version[s] = job->now[s].version;
 		job->base.base[s] = record_canonical(a->arena, job->now[s].record);
 	}
-	job->base.sent[SIDE_LEFT] = job->base.sent[SIDE_RIGHT] = SPAN_NONE;
+	forget_sent(&job->base);
 	job->base.attempts = job->base.next_s = 0;
 	job->base.code = E_OK;
 	job->base.text = NULL;

@@ -1,0 +1,713 @@
+/* t_pass_records.c - whole passes over calendars and contacts between two stores in memory: every behaviour
+ * of the engine that records have and mail has not; each case ends with verify's "equal" and a pass of
+ * no writes. Then random edits on both sides, and every case's edits interrupted at every step.
+ */
+#include "pass_case.h"
+#include "record_case.h"
+
+#include "../../common/fail.h"
+#include "../../common/mem.h"
+#include "../../worker/data/busy.h"
+
+#include <time.h>
+#include <unistd.h>
+
+static struct pass_case c;
+static struct mem_store *L, *R;
+
+static void begin(void)
+{
+	pc_new(&c, "memory", "memory");
+	L = c.store[SIDE_LEFT];
+	R = c.store[SIDE_RIGHT];
+	c.pairing.guard = (struct conf_guard){ 100000, 100000, 100, 100, 100000, 100 };
+	mem_folder_make_kind(L, "Work", EP_EVENTS);
+	mem_folder_make_kind(L, "People", EP_CONTACTS);
+}
+
+static int setup(void **state)
+{
+	rc_setup(state);
+	begin();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	pc_free(&c);
+	return rc_teardown(state);
+}
+
+/* --- what a user's client writes --- */
+
+/* An event of the day `day` (1..28); fields: more lines. */
+static const char *event(const char *uid, int day, const char *fields)
+{
+	return arena_printf(rc_arena, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//User//EN\r\nBEGIN:VEVENT\r\nUID:%s\r\n"
+			    "DTSTAMP:20260101T000000Z\r\nDTSTART:202606%02dT100000Z\r\nDTEND:202606%02dT110000Z\r\n%s"
+			    "END:VEVENT\r\nEND:VCALENDAR\r\n", uid, day, day, fields);
+}
+
+static const char *contact(const char *uid, const char *name, const char *fields)
+{
+	const char *id = uid[0] != '\0' ? arena_printf(rc_arena, "UID:%s\r\n", uid) : "";
+
+	return arena_printf(rc_arena, "BEGIN:VCARD\r\nVERSION:3.0\r\n%sN:%s;;;;\r\nFN:%s\r\n%sEND:VCARD\r\n", id, name, name,
+			    fields);
+}
+
+static void add(struct mem_store *s, const char *path, const char *text)
+{
+	mem_add(s, path, text, 0, NULL, INT64_MIN);
+}
+
+/* The place of a record in its folder; SIZE_MAX: not there. */
+static size_t at(struct mem_store *s, const char *path, const char *uid)
+{
+	struct mem_folder *f = mem_folder_get(s, path);
+	const char *line = arena_printf(rc_arena, "\r\nUID:%s\r\n", uid);
+
+	for (size_t i = 0; f != NULL && i < f->n; i++) {
+		if (strstr(f->items[i].bytes, line) != NULL)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+static const char *text_of(struct mem_store *s, const char *path, const char *uid)
+{
+	size_t i = at(s, path, uid);
+
+	return i == SIZE_MAX ? "" : mem_folder_get(s, path)->items[i].bytes;
+}
+
+static void edit(struct mem_store *s, const char *path, const char *uid, const char *text)
+{
+	size_t i = at(s, path, uid);
+
+	assert_true(i != SIZE_MAX);
+	mem_edit(s, mem_folder_get(s, path), i, text);
+}
+
+static void drop(struct mem_store *s, const char *path, const char *uid)
+{
+	size_t i = at(s, path, uid);
+
+	assert_true(i != SIZE_MAX);
+	mem_remove(s, mem_folder_get(s, path), i);
+}
+
+static void move(struct mem_store *s, const char *path, const char *uid, const char *to)
+{
+	size_t i = at(s, path, uid);
+
+	assert_true(i != SIZE_MAX);
+	mem_move(s, mem_folder_get(s, path), i, to);
+}
+
+static bool has(struct mem_store *s, const char *path, const char *uid, const char *line)
+{
+	return strstr(text_of(s, path, uid), line) != NULL;
+}
+
+static size_t count(struct mem_store *s, const char *path)
+{
+	struct mem_folder *f = mem_folder_get(s, path);
+
+	return f != NULL ? f->n : 0;
+}
+
+static struct pass_result sync_ok(void)
+{
+	struct pass_result r = pc_run(&c, PASS_SYNC);
+
+	if (r.code != E_OK)
+		fail_msg("pass: %s: %s", code_name(r.code), err_text(&r.err));
+	return r;
+}
+
+static void quiet(void)
+{
+	unsigned long writes = L->writes + R->writes;
+
+	sync_ok();
+	assert_int_equal(writes, L->writes + R->writes);
+}
+
+static void settled(void)
+{
+	quiet();
+	struct pass_result v = pc_run(&c, PASS_VERIFY);
+	if (v.code != E_OK || v.verdict != 0)
+		fail_msg("verify: %s %s", err_text(&v.err), buf_str(&c.parts));
+	struct pass_result plan = pc_run(&c, PASS_PLAN);
+	assert_int_equal(plan.code, E_OK);
+	if (strstr(buf_str(&c.parts), "\"actions\":[]") == NULL)
+		fail_msg("plan is not empty: %s", buf_str(&c.parts));
+}
+
+/* --- cases --- */
+
+static void t_first_copy(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", event("b", 2, "SUMMARY:Two\r\nATTENDEE;CN=Bob:mailto:bob@x.example\r\n"));
+	add(L, "People", contact("p", "Ann", "EMAIL:ann@x.example\r\n"));
+	mem_folder_make_kind(R, "Home", EP_EVENTS);
+	add(R, "Home", event("c", 3, "SUMMARY:Three\r\n"));
+	sync_ok();
+	assert_true(has(R, "Work", "a", "SUMMARY:One"));
+	assert_true(has(R, "Work", "b", "bob@x.example"));
+	assert_true(has(R, "People", "p", "ann@x.example"));
+	assert_true(has(L, "Home", "c", "SUMMARY:Three"));
+	assert_int_equal(mem_folder_get(R, "People")->kind, EP_CONTACTS);
+	settled();
+}
+
+static void t_edits_of_both_sides(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	sync_ok();
+	edit(L, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
+	edit(R, "Work", "a", event("a", 2, "SUMMARY:One\r\n"));
+	sync_ok();
+	assert_true(has(R, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "20260602T100000Z"));
+	assert_true(has(L, "Work", "a", "LOCATION:Here") && has(L, "Work", "a", "20260602T100000Z"));
+	settled();
+}
+
+static void t_conflict(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	sync_ok();
+	edit(L, "Work", "a", event("a", 1, "SUMMARY:Mine\r\nLAST-MODIFIED:20260101T000000Z\r\n"));
+	edit(R, "Work", "a", event("a", 1, "SUMMARY:Yours\r\nLAST-MODIFIED:20260201T000000Z\r\n"));
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Yours") && has(R, "Work", "a", "SUMMARY:Yours"));
+	settled();
+	assert_int_equal(pc_run(&c, PASS_JOURNAL).code, E_OK);
+	if (strstr(buf_str(&c.parts), "SUMMARY:Mine") == NULL)
+		fail_msg("%s", buf_str(&c.parts));
+	assert_non_null(strstr(buf_str(&c.parts), "right won"));
+}
+
+static void t_conflict_keeps_both(void **state)
+{
+	(void)state;
+	c.pairing.conflict = CONFLICT_BOTH;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	sync_ok();
+	edit(L, "Work", "a", event("a", 1, "SUMMARY:Mine\r\n"));
+	edit(R, "Work", "a", event("a", 1, "SUMMARY:Yours\r\n"));
+	sync_ok();
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Mine") && has(R, "Work", "a", "SUMMARY:Mine"));
+	assert_int_equal(count(L, "Work"), 2);
+	assert_int_equal(count(R, "Work"), 2);
+	settled();
+}
+
+static void t_deletions(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add(L, "Work", event(arena_printf(rc_arena, "u%d", i), 1 + i, "SUMMARY:x\r\n"));
+	sync_ok();
+	drop(L, "Work", "u0");                             /* nothing else: it goes */
+	drop(R, "Work", "u1");
+	edit(L, "Work", "u1", event("u1", 2, "SUMMARY:changed\r\n"));   /* the change wins */
+	drop(R, "Work", "u2");                             /* stored anew, but nothing changed: it goes */
+	edit(L, "Work", "u2", event("u2", 3, "SUMMARY:x\r\n"));
+	drop(L, "Work", "u3");
+	drop(R, "Work", "u3");
+	sync_ok();
+	assert_int_equal(count(L, "Work"), 1);
+	assert_true(has(R, "Work", "u1", "SUMMARY:changed"));
+	settled();
+	assert_int_equal(pc_run(&c, PASS_JOURNAL).code, E_OK);
+	assert_non_null(strstr(buf_str(&c.parts), "\"action\":\"remove\""));
+	assert_non_null(strstr(buf_str(&c.parts), "2:u0"));    /* what was removed can be read there */
+}
+
+/* What one side cannot hold, or writes otherwise, is no change: A -> B -> A is the identity. */
+static void t_poor_server(void **state)
+{
+	(void)state;
+	R->rewrites = true;
+	R->drops = "CATEGORIES";
+	add(L, "Work", event("a", 1, "SUMMARY:One   \r\nCATEGORIES:Red\r\nX-MINE:1\r\n"));
+	sync_ok();
+	assert_false(has(R, "Work", "a", "CATEGORIES"));
+	quiet();
+	edit(R, "Work", "a", event("a", 1, "SUMMARY:Two\r\nX-MINE:1\r\n"));
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Two") && has(L, "Work", "a", "CATEGORIES:Red"));
+	quiet();
+	edit(L, "Work", "a", event("a", 1, "SUMMARY:Two\r\nCATEGORIES:Blue\r\nX-MINE:2\r\n"));
+	sync_ok();
+	assert_true(has(R, "Work", "a", "X-MINE:2"));
+	quiet();
+	assert_true(has(L, "Work", "a", "CATEGORIES:Blue"));
+}
+
+static void t_adoption(void **state)
+{
+	(void)state;
+	mem_folder_make_kind(R, "Work", EP_EVENTS);
+	mem_folder_make_kind(R, "People", EP_CONTACTS);
+	add(L, "Work", event("same", 1, "SUMMARY:x\r\n"));
+	add(R, "Work", event("same", 1, "SUMMARY:x\r\n"));
+	add(L, "Work", event("near", 2, "SUMMARY:x\r\nLOCATION:Here\r\n"));
+	add(R, "Work", event("near", 2, "SUMMARY:x\r\nDESCRIPTION:There\r\n"));
+	add(L, "People", contact("1", "Ann", "EMAIL:ann@x.example\r\n"));
+	add(R, "People", contact("2", "Ann", "EMAIL:ANN@x.example\r\nTEL:1\r\n"));
+	sync_ok();
+	assert_int_equal(count(L, "Work"), 2);
+	assert_int_equal(count(R, "Work"), 2);
+	assert_true(has(R, "Work", "near", "LOCATION:Here") && has(L, "Work", "near", "DESCRIPTION:There"));
+	assert_int_equal(count(L, "People"), 1);
+	assert_int_equal(count(R, "People"), 1);
+	quiet();
+	/* and all over again without the state */
+	pc_forget_state(&c);
+	sync_ok();
+	quiet();
+	assert_int_equal(count(L, "Work") + count(R, "Work"), 4);
+	assert_int_equal(count(L, "People") + count(R, "People"), 2);
+}
+
+static void t_moves(void **state)
+{
+	(void)state;
+	mem_folder_make_kind(L, "Home", EP_EVENTS);
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	sync_ok();
+	move(L, "Work", "a", "Home");
+	move(L, "Work", "b", "Home");
+	edit(L, "Home", "b", event("b", 1, "SUMMARY:Moved\r\n"));
+	edit(R, "Work", "b", event("b", 1, "SUMMARY:Two\r\nLOCATION:Here\r\n"));
+	sync_ok();
+	sync_ok();
+	assert_int_equal(count(R, "Work"), 0);
+	assert_true(has(R, "Home", "a", "SUMMARY:One"));
+	assert_true(has(R, "Home", "b", "SUMMARY:Moved") && has(R, "Home", "b", "LOCATION:Here"));
+	assert_true(has(L, "Home", "b", "LOCATION:Here"));
+	settled();
+}
+
+static void t_refusals(void **state)
+{
+	(void)state;
+	R->poison = "POISON";
+	add(L, "Work", event("bad", 1, "SUMMARY:POISON\r\n"));
+	add(L, "Work", event("good", 1, "SUMMARY:fine\r\n"));
+	add(L, "Work", "BEGIN:VCALENDAR\r\nthis is no calendar\r\n");
+	struct pass_result r = sync_ok();
+	assert_int_equal(r.quarantined, 2);
+	assert_int_equal(count(R, "Work"), 1);
+	edit(L, "Work", "good", event("good", 1, "SUMMARY:POISON too\r\n"));
+	r = sync_ok();
+	assert_int_equal(r.quarantined, 3);
+	assert_true(has(R, "Work", "good", "SUMMARY:fine"));
+	assert_int_equal(pc_run(&c, PASS_QUARANTINE).code, E_OK);
+	assert_non_null(strstr(buf_str(&c.parts), "\"state\":\"change\""));
+	quiet();
+	/* the other direction goes on; the refused change waits for its time */
+	edit(R, "Work", "good", event("good", 1, "SUMMARY:fine\r\nLOCATION:Here\r\n"));
+	sync_ok();
+	assert_true(has(L, "Work", "good", "LOCATION:Here"));
+	R->poison = NULL;
+	edit(L, "Work", "good", event("good", 1, "SUMMARY:POISON three\r\nLOCATION:Here\r\n"));
+	r = sync_ok();
+	assert_true(has(R, "Work", "good", "SUMMARY:POISON three"));
+	assert_int_equal(r.quarantined, 2);
+}
+
+static void t_new_ids(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	sync_ok();
+	/* a client that writes a new file for every change */
+	drop(R, "Work", "a");
+	add(R, "Work", event("a", 1, "SUMMARY:Renamed\r\n"));
+	edit(L, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
+	sync_ok();
+	assert_int_equal(count(L, "Work"), 2);
+	assert_true(has(L, "Work", "a", "SUMMARY:Renamed") && has(R, "Work", "a", "LOCATION:Here"));
+	settled();
+	mem_new_validity(L, "Work");
+	sync_ok();
+	assert_int_equal(count(L, "Work"), 2);
+	assert_int_equal(count(R, "Work"), 2);
+	settled();
+}
+
+static void t_busy_only(void **state)
+{
+	(void)state;
+	c.pairing.busy_only[SIDE_RIGHT] = true;
+	add(L, "Work", event("a", 1, "SUMMARY:Secret\r\nLOCATION:Bunker\r\nATTENDEE:mailto:b@x.example\r\n"));
+	sync_ok();
+	assert_true(has(R, "Work", "a", "SUMMARY:Busy") && has(R, "Work", "a", "20260601T100000Z"));
+	assert_false(has(R, "Work", "a", "Bunker"));
+	settled();
+	edit(L, "Work", "a", event("a", 9, "SUMMARY:Secret plan\r\nLOCATION:Bunker\r\n"));
+	edit(R, "Work", "a", event("a", 1, "SUMMARY:I write here\r\n"));     /* the copy is no source */
+	sync_ok();
+	assert_true(has(R, "Work", "a", "20260609T100000Z") && has(R, "Work", "a", "SUMMARY:Busy"));
+	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan"));
+	settled();
+	pc_forget_state(&c);
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan") && !has(R, "Work", "a", "Secret"));
+	assert_int_equal(count(R, "Work"), 1);
+	settled();
+	add(R, "Work", event("own", 3, "SUMMARY:Ours\r\n"));                 /* that direction is open */
+	sync_ok();
+	assert_true(has(L, "Work", "own", "SUMMARY:Ours"));
+	edit(L, "Work", "own", event("own", 3, "SUMMARY:Ours too\r\n"));
+	sync_ok();
+	assert_true(has(R, "Work", "own", "SUMMARY:Ours too"));
+	settled();
+}
+
+static const char *event_in_days(const char *uid, int days)
+{
+	char text[20];
+	time_t when = time(NULL) + days * 86400;
+	struct tm tm;
+
+	gmtime_r(&when, &tm);
+	strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &tm);
+	return arena_printf(rc_arena, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//User//EN\r\nBEGIN:VEVENT\r\nUID:%s\r\n"
+			    "DTSTAMP:20260101T000000Z\r\nDTSTART:%s\r\nDURATION:PT1H\r\nSUMMARY:x\r\nEND:VEVENT\r\n"
+			    "END:VCALENDAR\r\n", uid, text);
+}
+
+static void t_window(void **state)
+{
+	(void)state;
+	c.pairing.window_past_s = 30 * 86400;
+	c.pairing.window_future_s = 100 * 86400;
+	add(L, "Work", event_in_days("near", 5));
+	add(L, "Work", event_in_days("far", 500));
+	add(L, "Work", event_in_days("old", -100));
+	struct pass_result r = sync_ok();
+	assert_int_equal(count(R, "Work"), 1);
+	assert_int_equal(r.quarantined, 0);
+	settled();
+	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
+	assert_non_null(strstr(buf_str(&c.parts), "window of dates"));
+	edit(L, "Work", "far", event_in_days("far", 50));      /* comes into the window */
+	edit(L, "Work", "near", event_in_days("near", 1000));  /* leaves it: no deletion */
+	sync_ok();
+	assert_int_equal(count(R, "Work"), 2);
+	settled();
+	drop(R, "Work", "near");
+	sync_ok();
+	assert_int_equal(count(L, "Work"), 2);                 /* "far" and the parked "old" */
+	settled();
+}
+
+static void t_folders(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	mem_folder_make(L, "Work2", EP_ROLE_NONE);             /* mail of one name, a calendar of the same on the right */
+	mem_folder_make_kind(R, "Work2", EP_EVENTS);
+	sync_ok();
+	assert_int_equal(mem_folder_get(R, "Work")->kind, EP_EVENTS);
+	mem_rename(L, "Work", "Office");
+	sync_ok();
+	assert_non_null(mem_folder_get(R, "Office"));
+	assert_null(mem_folder_get(R, "Work"));
+	assert_true(has(R, "Office", "a", "SUMMARY:One"));
+}
+
+/* --- random edits of both sides --- */
+
+#define UIDS 6
+static const char *const names[] = { "SUMMARY", "LOCATION", "DESCRIPTION", "CATEGORIES" };
+static const char *const calendars[] = { "Work", "Home" };
+
+/* What each of them was given last, and by which side since the last pass. */
+struct model {
+	bool there, touched[SIDES], dropped;
+	int day;
+	char value[ARRAY_LEN(names)][16];
+	bool set[SIDES][ARRAY_LEN(names)];
+};
+
+static unsigned seed;
+
+static unsigned rnd(unsigned n)
+{
+	seed = seed * 1103515245u + 12345u;
+	return seed >> 16 & 0x7fff ? (seed >> 16 & 0x7fff) % n : 0;
+}
+
+/* The record as it stands on that side, with one property set. */
+static const char *with(const char *text, const char *name, const char *value)
+{
+	const char *line = strstr(text, arena_printf(rc_arena, "\r\n%s:", name));
+	const char *end = strstr(text, "END:VEVENT"), *from = line != NULL ? line + 2 : end;
+	const char *after = line != NULL ? strstr(from, "\r\n") + 2 : end;
+
+	return arena_printf(rc_arena, "%.*s%s:%s\r\n%s", (int)(from - text), text, name, value, after);
+}
+
+static const char *calendar_of(struct mem_store *s, const char *uid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(calendars); i++) {
+		if (at(s, calendars[i], uid) != SIZE_MAX)
+			return calendars[i];
+	}
+	return NULL;
+}
+
+static void one_edit(struct model *m, int i, enum side side)
+{
+	struct mem_store *s = side == SIDE_LEFT ? L : R;
+	const char *uid = arena_printf(rc_arena, "r%d", i), *path = calendar_of(s, uid);
+	unsigned what = rnd(10), p = rnd(ARRAY_LEN(names));
+
+	if (path == NULL) {
+		if (m->there || m->touched[SIDE_LEFT] || m->touched[SIDE_RIGHT])
+			return;
+		*m = (struct model){ .there = true, .touched = { side == SIDE_LEFT, side == SIDE_RIGHT } };
+		add(s, calendars[rnd(2)], event(uid, 1 + (int)rnd(28), "SUMMARY:new\r\n"));
+		snprintf(m->value[0], sizeof(m->value[0]), "new");
+	} else if (what == 0 && !m->touched[SIDE_LEFT] && !m->touched[SIDE_RIGHT]) {
+		drop(s, path, uid);
+		m->dropped = m->touched[side] = true;
+		m->there = false;
+	} else if (what == 1 && !m->touched[SIDE_LEFT] && !m->touched[SIDE_RIGHT]) {
+		move(s, path, uid, strcmp(path, "Work") == 0 ? "Home" : "Work");
+		m->touched[side] = true;
+	} else if (!m->dropped && !m->set[side_other(side)][p] &&
+		   !(side == SIDE_RIGHT && s->drops != NULL && strcmp(s->drops, names[p]) == 0)) {
+		snprintf(m->value[p], sizeof(m->value[p]), "v%u", rnd(30000));
+		edit(s, path, uid, with(text_of(s, path, uid), names[p], m->value[p]));
+		m->touched[side] = m->set[side][p] = true;
+	}
+}
+
+static void check_model(const struct model *m, unsigned start)
+{
+	for (int i = 0; i < UIDS; i++) {
+		const char *uid = arena_printf(rc_arena, "r%d", i);
+		const char *l = calendar_of(L, uid), *r = calendar_of(R, uid);
+
+		if ((l != NULL) != m[i].there || (r != NULL) != m[i].there)
+			fail_msg("seed %u: %s is on the left: %d, on the right: %d, expected: %d", start, uid, l != NULL,
+				 r != NULL, m[i].there);
+		if (l == NULL)
+			continue;
+		assert_string_equal(l, r);
+		for (size_t p = 0; p < ARRAY_LEN(names); p++) {
+			const char *line = arena_printf(rc_arena, "\r\n%s:%s\r\n", names[p], m[i].value[p]);
+			bool lost = R->drops != NULL && strcmp(R->drops, names[p]) == 0;
+
+			if (m[i].value[p][0] == '\0')
+				continue;
+			if (strstr(text_of(L, l, uid), line) == NULL || (!lost && strstr(text_of(R, r, uid), line) == NULL))
+				fail_msg("seed %u: %s should have %s\nleft:\n%s\nright:\n%s", start, uid, line,
+					 text_of(L, l, uid), text_of(R, r, uid));
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(calendars); i++)
+		assert_int_equal(count(L, calendars[i]), count(R, calendars[i]));
+}
+
+static void t_random(void **state)
+{
+	const char *rounds = getenv("MS_ROUNDS"), *first = getenv("MS_SEED");
+	unsigned n = rounds != NULL ? (unsigned)atoi(rounds) / 6 + 1 : 100;
+	unsigned from = first != NULL ? (unsigned)atoi(first) : 1;
+
+	(void)state;
+	for (unsigned start = from; start < from + n; start++) {
+		struct model m[UIDS] = { { 0 } };
+
+		pc_free(&c);
+		arena_reset(rc_arena);
+		begin();
+		seed = start * 7919;
+		mem_folder_make_kind(L, "Home", EP_EVENTS);
+		R->rewrites = rnd(2);
+		R->deltas = rnd(2);
+		R->drops = rnd(3) == 0 ? "LOCATION" : NULL;
+		sync_ok();
+		for (int step = 0; step < 12; step++) {
+			for (unsigned k = 1 + rnd(8); k > 0; k--) {
+				int i = (int)rnd(UIDS);
+
+				one_edit(&m[i], i, rnd(2) ? SIDE_RIGHT : SIDE_LEFT);
+			}
+			for (int pass = 0; pass < 3; pass++) {
+				struct pass_result r = pc_run(&c, PASS_SYNC);
+
+				if (r.code != E_OK)
+					fail_msg("seed %u: %s", start, err_text(&r.err));
+			}
+			check_model(m, start);
+			for (int i = 0; i < UIDS; i++) {
+				bool there = m[i].there;
+
+				memset(m[i].touched, 0, sizeof(m[i].touched));
+				memset(m[i].set, 0, sizeof(m[i].set));
+				if (!there)
+					m[i] = (struct model){ 0 };
+			}
+		}
+		quiet();
+	}
+}
+
+/* --- interruptions --- */
+
+#ifdef MS_TESTING
+static void play(void)
+{
+	mem_folder_make_kind(L, "Home", EP_EVENTS);
+	for (int i = 0; i < 10; i++)
+		add(i % 2 ? L : R, "Work", event(arena_printf(rc_arena, "u%d", i), 1 + i, "SUMMARY:x \r\nCATEGORIES:c\r\n"));
+	add(L, "People", contact("p", "Ann", "EMAIL:ann@x.example\r\n"));
+}
+
+static void play_edits(void)
+{
+	edit(L, "Work", "u0", event("u0", 1, "SUMMARY:left\r\nCATEGORIES:c\r\n"));
+	edit(R, "Work", "u1", event("u1", 2, "SUMMARY:right \r\n"));
+	edit(L, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nLOCATION:l\r\nCATEGORIES:c\r\n"));
+	edit(R, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nDESCRIPTION:r \r\n"));
+	edit(L, "Work", "u3", event("u3", 4, "SUMMARY:one\r\n"));
+	edit(R, "Work", "u3", event("u3", 4, "SUMMARY:two\r\n"));
+	drop(L, "Work", "u4");
+	drop(R, "Work", "u5");
+	edit(L, "Work", "u5", event("u5", 6, "SUMMARY:kept\r\n"));
+	move(L, "Work", "u6", "Home");
+	edit(L, "Home", "u6", event("u6", 7, "SUMMARY:moved\r\n"));
+	add(R, "Work", event("u10", 11, "SUMMARY:late\r\n"));
+	edit(R, "People", "p", contact("p", "Ann", "EMAIL:ann@x.example\r\nTEL:1\r\n"));
+}
+
+/* What counts of a record, without blanks at the end: an interrupted write may come back trimmed. */
+static const char *gist(const char *text)
+{
+	const struct record *r = rc_parse(span_of(text));
+	const char *out = arena_str(rc_arena, r->uid);
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->e[i].counts)
+			out = arena_printf(rc_arena, "%s|" SPAN_FMT, out, SPAN_ARG(span_trim(r->e[i].value)));
+	}
+	return arena_printf(rc_arena, "%s\n", out);
+}
+
+static const char *picture(struct mem_store *s)
+{
+	const char *out = "";
+
+	for (int i = 0; i < 12; i++) {
+		const char *uid = arena_printf(rc_arena, "u%d", i), *path = calendar_of(s, uid);
+
+		if (path != NULL)
+			out = arena_printf(rc_arena, "%s%s %s", out, path, gist(text_of(s, path, uid)));
+	}
+	return arena_printf(rc_arena, "%s%s%zu %zu %zu", out, gist(text_of(s, "People", "p")), count(s, "Work"), count(s, "Home"),
+			    count(s, "People"));
+}
+
+static const char *first_difference(const char *want, const char *got)
+{
+	while (*want != '\0' && strcspn(want, "\n") == strcspn(got, "\n") && strncmp(want, got, strcspn(want, "\n")) == 0) {
+		want += strcspn(want, "\n") + 1;
+		got += strcspn(got, "\n") + 1;
+	}
+	return arena_printf(rc_arena, "wanted\n%.400s\ngot\n%.400s", want, got);
+}
+
+/* False: the step is behind the end. */
+static bool stopped_at(long step, enum conf_conflict policy, bool edits, const char *want[SIDES])
+{
+	pc_free(&c);
+	arena_reset(rc_arena);
+	fail_stop_at(0);
+	begin();
+	c.pairing.conflict = policy;
+	R->rewrites = true;
+	R->drops = "CATEGORIES";
+	mem_folder_make_kind(R, "Work", EP_EVENTS);
+	play();
+	if (edits) {
+		sync_ok();
+		sync_ok();
+		play_edits();
+	}
+	fail_stop_at(step);
+	pc_run(&c, PASS_SYNC);
+	bool reached = step > 0 && fail_dead();
+	fail_stop_at(0);
+	for (int i = 0; i < 3; i++)
+		sync_ok();
+	quiet();
+	for (int s = 0; s < SIDES; s++) {
+		const char *got = picture(s == SIDE_LEFT ? L : R);
+
+		if (step == 0)
+			want[s] = mem_strdup(got);
+		else if (strcmp(got, want[s]) != 0)
+			fail_msg("stopped at %ld, policy %d, %s side: %s", step, (int)policy, side_name((enum side)s),
+				 first_difference(want[s], got));
+	}
+	return reached;
+}
+
+static void t_every_step(void **state)
+{
+	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_RIGHT, CONFLICT_BOTH };
+	long all = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+		for (int edits = 0; edits < 2; edits++) {
+			const char *want[SIDES];
+			long step = 1;
+
+			stopped_at(0, policies[i], edits, want);
+			while (stopped_at(step, policies[i], edits, want))
+				step++;
+			all += step - 1;
+			for (int s = 0; s < SIDES; s++) {
+				union { const char *in; char *out; } text = { want[s] };
+
+				mem_free(text.out);
+			}
+		}
+	}
+	print_message("%ld interruptions, every one resumed to the same end\n", all);
+	assert_true(all > 100);
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
+		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_new_ids), T(t_busy_only), T(t_window),
+		T(t_folders), T(t_random),
+#ifdef MS_TESTING
+		T(t_every_step),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
