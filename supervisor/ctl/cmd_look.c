@@ -55,6 +55,8 @@ static void show_difference(struct ctl *ctl, json_t *folder, json_t *d, const ch
 	buf_add_str(&line, ": ");
 	add_item(&line, json_object_get(d, "item"));
 	buf_printf(&line, ": %s", or_dash(json_text(d, "what")));
+	if (json_text(d, "property")[0] != '\0')
+		buf_printf(&line, " %s", json_text(d, "property"));
 	if (left != NULL || right != NULL) {
 		buf_add_str(&line, " (left ");
 		text_of_json(&line, left);

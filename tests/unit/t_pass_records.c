@@ -241,7 +241,12 @@ static void t_poor_server(void **state)
 	add(L, "Work", event("a", 1, "SUMMARY:One   \r\nCATEGORIES:Red\r\nX-MINE:1\r\n"));
 	sync_ok();
 	assert_false(has(R, "Work", "a", "CATEGORIES"));
-	quiet();
+	settled();
+	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
+	assert_non_null(strstr(buf_str(&c.parts), "\"property\":\"CATEGORIES\""));
+	edit(R, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nX-MINE:1\r\n"));
+	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 1);
+	assert_non_null(strstr(buf_str(&c.parts), "\"property\":\"LOCATION\""));
 	edit(R, "Work", "a", event("a", 1, "SUMMARY:Two\r\nX-MINE:1\r\n"));
 	sync_ok();
 	assert_true(has(L, "Work", "a", "SUMMARY:Two") && has(L, "Work", "a", "CATEGORIES:Red"));
@@ -543,6 +548,7 @@ static void t_random(void **state)
 		R->rewrites = rnd(2);
 		R->deltas = rnd(2);
 		R->drops = rnd(3) == 0 ? "LOCATION" : NULL;
+		add(L, "Work", event("keep", 1, "SUMMARY:an emptied side would be held\r\n"));
 		sync_ok();
 		for (int step = 0; step < 12; step++) {
 			for (unsigned k = 1 + rnd(8); k > 0; k--) {

@@ -246,6 +246,26 @@ static bool busy_equal(struct verifier *v, const struct rec_read *l, const struc
 	return false;
 }
 
+/* Each side is just what was read back from it after the last write: what differs then is what one of
+ * them cannot hold. */
+static bool as_read_back(struct verifier *v, const struct plan_folder *pf, const struct rec_read r[SIDES])
+{
+	struct base_place *place = NULL;
+	struct base_record base;
+	struct err ignored = ERR_INIT;
+
+	enum code rc = base_place_find(v->p->base, pf->base->row, SIDE_LEFT, r[SIDE_LEFT].id, v->arena, &place,
+				       &ignored);
+	if (rc != E_OK || place == NULL || !span_eq(place->id[SIDE_RIGHT], r[SIDE_RIGHT].id) ||
+	    base_record_get(v->p->base, place->row, v->arena, &base, &ignored) != E_OK || base.next_s != 0)
+		return false;
+	for (int s = 0; s < SIDES; s++) {
+		if (!span_eq(record_canonical(v->arena, r[s].record), base.base[s]) || base.version[s].n == 0)
+			return false;
+	}
+	return true;
+}
+
 /* Both have this record, not alike to the byte: read it again and name the properties that differ. */
 static void compare_records(struct verifier *v, const struct plan_folder *pf, const struct entry *l,
 			    const struct entry *x)
@@ -264,10 +284,11 @@ static void compare_records(struct verifier *v, const struct plan_folder *pf, co
 	}
 	if (busy_equal(v, &one[SIDE_LEFT], &one[SIDE_RIGHT]))
 		return;
+	json_t *list = as_read_back(v, pf, one) ? v->not_held : v->differences;
 	size_t count = record_differences(v->arena, one[SIDE_LEFT].record, one[SIDE_RIGHT].record, &names);
 	for (size_t i = 0; i < count; i++)
-		tell(v, v->differences, arena_printf(v->arena, "%s " SPAN_FMT, name, SPAN_ARG(names[i])), "property",
-		     NULL, NULL);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "item", name, "what", "property", "property",
+						      report_string(names[i])));
 }
 
 /* Pair equal entries of both sorted lists; content: told as a difference of content. */
