@@ -64,6 +64,23 @@ uint32_t conf_max_connections(const struct conf_endpoint *e)
 	return type == T_EXCHANGE ? 20 : type == T_EXCHANGE_ONLINE || type == T_GOOGLE ? 10 : 0;
 }
 
+/* What a mailbox on the endpoint can hold at all. */
+static uint32_t endpoint_kinds(const struct conf_endpoint *e)
+{
+	uint32_t kinds = CONF_KINDS_ALL;
+
+	if (conf_type_bit(e->type) == T_IMAP)
+		kinds = (e->server != NULL ? CONF_KIND_MAIL : 0) | (e->carddav != NULL ? CONF_KIND_CONTACTS : 0) |
+			(e->caldav != NULL ? CONF_KIND_EVENTS | CONF_KIND_TASKS : 0);
+	return kinds;
+}
+
+uint32_t conf_pairing_kinds(const struct conf_pairing *p)
+{
+	return p->kinds & endpoint_kinds(p->mailbox[SIDE_LEFT].endpoint) &
+	       endpoint_kinds(p->mailbox[SIDE_RIGHT].endpoint);
+}
+
 bool conf_never_stops(const struct conf_endpoint *e)
 {
 	return (conf_type_bit(e->type) & (T_EXCHANGE | T_EXCHANGE_ONLINE)) != 0;

@@ -122,6 +122,8 @@ void conf_free(struct conf **conf);
 char *conf_peek_runtime_dir(const char *file);
 /* Connections that the endpoint bears at a time: MaxConnections, else its type's; 0 = no limit known. */
 uint32_t conf_max_connections(const struct conf_endpoint *endpoint);
+/* What the pairing carries: its kinds, as far as both endpoints are configured for them. Bit set. */
+uint32_t conf_pairing_kinds(const struct conf_pairing *pairing);
 /* R19: no error of this type's own stops a pairing. */
 bool conf_never_stops(const struct conf_endpoint *endpoint);
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);

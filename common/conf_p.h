@@ -70,6 +70,7 @@ const struct conf_setting *conf_setting_find(const struct conf_table *t, const c
 #define CONF_KIND_LIST(X) \
 	X(MAIL, "mail") X(EVENTS, "events") X(CONTACTS, "contacts") X(TASKS, "tasks")
 #define CONF_KINDS 4
+enum { CONF_KIND_MAIL = 1, CONF_KIND_EVENTS = 2, CONF_KIND_CONTACTS = 4, CONF_KIND_TASKS = 8 };
 #define CONF_KINDS_ALL ((1u << CONF_KINDS) - 1)
 extern const char *const conf_kind_names[CONF_KINDS];       /* index = enum ep_kind */
 extern const char *const conf_conflict_names[4], *const conf_deletions_names[3];

@@ -376,6 +376,26 @@ static void kinds_agree_with_the_contract(void **state)
 	assert_string_equal(conf_kind_names[EP_EVENTS], "events");
 	assert_string_equal(conf_kind_names[EP_CONTACTS], "contacts");
 	assert_string_equal(conf_kind_names[EP_TASKS], "tasks");
+	assert_int_equal(CONF_KIND_MAIL, 1 << EP_MAIL);
+	assert_int_equal(CONF_KIND_EVENTS, 1 << EP_EVENTS);
+	assert_int_equal(CONF_KIND_CONTACTS, 1 << EP_CONTACTS);
+	assert_int_equal(CONF_KIND_TASKS, 1 << EP_TASKS);
+}
+
+static void kinds_of_a_pairing(void **state)
+{
+	struct conf_endpoint imap = { .type = "imap", .server = "x" }, disk = { .type = "local" };
+	struct conf_pairing p = { .kinds = CONF_KINDS_ALL, .mailbox = { { .endpoint = &imap }, { .endpoint = &disk } } };
+
+	(void)state;
+	assert_int_equal(conf_pairing_kinds(&p), CONF_KIND_MAIL);
+	imap.caldav = "https://x/";
+	assert_int_equal(conf_pairing_kinds(&p), CONF_KIND_MAIL | CONF_KIND_EVENTS | CONF_KIND_TASKS);
+	imap.server = NULL;
+	imap.carddav = "https://x/";
+	assert_int_equal(conf_pairing_kinds(&p), CONF_KINDS_ALL & ~(unsigned)CONF_KIND_MAIL);
+	p.kinds = CONF_KIND_MAIL | CONF_KIND_TASKS;
+	assert_int_equal(conf_pairing_kinds(&p), CONF_KIND_TASKS);
 }
 
 static void relative_file_names(void **state)
@@ -530,7 +550,7 @@ int main(void)
 		T(every_setting_is_documented),
 		T(documented_defaults_are_true),
 		T(sample_is_valid),
-		T(kinds_agree_with_the_contract),
+		T(kinds_agree_with_the_contract), T(kinds_of_a_pairing),
 		T(relative_file_names),
 		T(many_pairings),
 		T(too_many_folders),

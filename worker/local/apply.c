@@ -5,6 +5,7 @@
  * now. Nothing is ever replaced: a name that is taken is an error.
  */
 #include "local.h"
+#include "vdir.h"
 
 #include "../../common/fail.h"
 #include "../../common/io.h"
@@ -333,14 +334,23 @@ static enum code apply_one(struct change *c, struct err *err)
 	return rc != E_OK ? rc : err_set(err, E_ITEM_CHANGED, "the message's file changes its name all the time");
 }
 
-/* How many creates begin at ops[0]. */
+/* How many creates of mail, or changes of records, begin at ops[0]. */
 static size_t run_length(const struct ep_op *ops, size_t n)
 {
+	bool mail = ops[0].folder->kind == EP_MAIL;
 	size_t k = 0;
 
-	while (k < n && k < CREATE_RUN && ops[k].kind == EP_CREATE)
+	while (k < n && k < CREATE_RUN && (ops[k].folder->kind == EP_MAIL) == mail &&
+	       (!mail || ops[k].kind == EP_CREATE))
 		k++;
 	return k;
+}
+
+static enum code apply_run(struct local *l, struct arena *arena, struct ep_op *ops, size_t n, struct sync_set *sync,
+			   struct err *err)
+{
+	return ops[0].folder->kind == EP_MAIL ? local_create_run(l, arena, ops, n, sync, err) :
+	       vdir_apply_run(l, arena, ops, n, sync, err);
 }
 
 /* The directories did not reach the disk: what was done may be undone by a crash. */
@@ -373,7 +383,7 @@ enum code local_apply(struct endpoint *ep, struct arena *arena, struct ep_op *op
 			local_unpin(ep->impl);
 		rc = fiber_tick(&why);
 		if (rc == E_OK && step > 0) {
-			rc = local_create_run(ep->impl, arena, ops + i, step, &sync, &why);
+			rc = apply_run(ep->impl, arena, ops + i, step, &sync, &why);
 		} else if (rc == E_OK) {
 			struct change c = { ep->impl, arena, &ops[i], NULL, NULL, &sync, false };
 

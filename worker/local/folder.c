@@ -365,11 +365,9 @@ static void drop_unseen(struct folder *f)
 	}
 }
 
-/* Wait until a change would get another time than the newest one that is there. */
-static enum code let_settle(const struct folder_look *look, struct err *err)
+enum code folder_let_settle(int64_t newest, bool coarse, struct err *err)
 {
-	int64_t age = clock_wall_ms() - newest_ms(look);
-	bool coarse = look->cur.st_ctim.tv_nsec == 0 && look->new.st_ctim.tv_nsec == 0;
+	int64_t age = clock_wall_ms() - newest;
 	int64_t tick = coarse ? TICK_COARSE_MS : TICK_MS;
 
 	if (age < 0 || age >= tick)
@@ -377,6 +375,14 @@ static enum code let_settle(const struct folder_look *look, struct err *err)
 	enum code rc = fiber_wait(-1, 0, clock_mono_ms() + tick - age + 1, err);
 
 	return rc == E_TIMEOUT ? E_OK : rc;
+}
+
+/* Until a change would get another time than the newest one that is there. */
+static enum code let_settle(const struct folder_look *look, struct err *err)
+{
+	bool coarse = look->cur.st_ctim.tv_nsec == 0 && look->new.st_ctim.tv_nsec == 0;
+
+	return folder_let_settle(newest_ms(look), coarse, err);
 }
 
 enum code folder_scan(struct folder *f, struct err *err)

@@ -78,6 +78,9 @@ void folder_removed(struct folder_item *item);
 struct dirent;
 enum code folder_is_message(int dir_fd, const struct dirent *e, bool *yes_r, struct err *err) MS_MUST_USE;
 
+/* Wait until a change would get another time stamp than `newest_ms`. coarse: the file system keeps
+ * whole seconds. What is read after that belongs to its stamps. */
+enum code folder_let_settle(int64_t newest_ms, bool coarse, struct err *err) MS_MUST_USE;
 /* The later of both times, in milliseconds. */
 int64_t folder_stamp_ms(const struct stat *st);
 #define FOLDER_MARK_MAX 256

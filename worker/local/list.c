@@ -1,10 +1,6 @@
-/* list.c - the folders of a Maildir++, their paths, ids and roles.
- *
- * A folder's id lies in it, so a rename keeps it. A copy of the directory carries the id as well: the
- * inode beside the id tells which of the two is the original. The inode alone would be no id, because
- * a restored backup has others.
- */
-#include "local.h"
+/* list.c - the folders of a Maildir++, their paths, ids and roles; with the collections (vdir_list.c) one listing. */
+#include "list.h"
+#include "vdir.h"
 
 #include "../../common/io.h"
 #include "../../common/mem.h"
@@ -22,7 +18,6 @@
 #include <unistd.h>
 
 #define LISTS_MAX 5
-#define ID_FILE_MAX 256
 
 static const struct {
 	const char *path;
@@ -31,109 +26,6 @@ static const struct {
 	{ "Sent", EP_ROLE_SENT }, { "Drafts", EP_ROLE_DRAFTS }, { "Trash", EP_ROLE_TRASH },
 	{ "Junk", EP_ROLE_JUNK }, { "Archive", EP_ROLE_ARCHIVE },
 };
-
-/* The contents of an id file. */
-struct folder_id {
-	char id[33];
-	uint64_t ino;
-	enum ep_role role;
-};
-
-static enum ep_role role_from_name(struct span name)
-{
-	for (enum ep_role r = EP_ROLE_SENT; r <= EP_ROLE_ARCHIVE; r++) {
-		if (span_eq_str(name, ep_role_name(r)))
-			return r;
-	}
-	return EP_ROLE_NONE;
-}
-
-static bool parse_id(struct span text, struct folder_id *id_r)
-{
-	struct span word, rest = text;
-
-	*id_r = (struct folder_id){ .role = EP_ROLE_NONE };
-	if (!span_next(&rest, ' ', &word) || word.n != 32)
-		return false;
-	for (size_t i = 0; i < word.n; i++) {
-		if (strchr("0123456789abcdef", word.p[i]) == NULL || word.p[i] == '\0')
-			return false;
-	}
-	memcpy(id_r->id, word.p, 32);
-	if (!span_next(&rest, ' ', &word) || !span_u64(word, UINT64_MAX, &id_r->ino))
-		return false;
-	if (span_next(&rest, ' ', &word))
-		id_r->role = role_from_name(word);
-	return true;
-}
-
-/* Read the id file of the folder `fd`: false if there is none or it makes no sense. */
-static bool read_id(int fd, struct folder_id *id_r)
-{
-	char text[ID_FILE_MAX];
-	int file = openat(fd, LOCAL_FOLDER, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	size_t n = 0;
-
-	if (file < 0)
-		return false;
-	bool ok = io_read_full(file, text, sizeof(text), &n, LOCAL_FOLDER, NULL) == E_OK;
-
-	close(file);
-	return ok && parse_id(span_trim(span_bytes(text, n)), id_r);
-}
-
-static uint64_t inode_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
-
-static enum code write_id(int fd, const struct folder_id *id, bool replace, struct err *err)
-{
-	char text[ID_FILE_MAX];
-	int n = snprintf(text, sizeof(text), "%s %" PRIu64 "%s%s\n", id->id, id->ino,
-			 id->role != EP_ROLE_NONE ? " " : "", ep_role_name(id->role));
-
-	if (replace)
-		return io_replace_file(fd, LOCAL_FOLDER, text, (size_t)n, 0600, err);
-	if (maildir_put_new(fd, LOCAL_FOLDER, span_bytes(text, (size_t)n), 0600) != 0 && errno != EEXIST)
-		return maildir_errno(err, E_FOLDER_REFUSED, LOCAL_FOLDER);
-	return E_OK;
-}
-
-static void random_id(struct folder_id *id)
-{
-	uint8_t rnd[16];
-
-	random_bytes(rnd, sizeof(rnd));
-	hex_encode(rnd, sizeof(rnd), id->id);
-}
-
-enum code local_new_folder_id(int fd, enum ep_role role, struct err *err)
-{
-	struct folder_id id = { .ino = inode_of(fd), .role = role };
-
-	random_id(&id);
-	return write_id(fd, &id, false, err);
-}
-
-/* The folder's id, made at first sight. False: it has none and cannot get one (read-only). */
-static bool get_id(int fd, struct folder_id *id_r)
-{
-	struct err err = ERR_INIT;
-
-	if (read_id(fd, id_r))
-		return true;
-	/* a file that makes no sense (cut off by a crash) is replaced */
-	if (faccessat(fd, LOCAL_FOLDER, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		*id_r = (struct folder_id){ .ino = inode_of(fd) };
-		random_id(id_r);
-		return write_id(fd, id_r, true, &err) == E_OK;
-	}
-	/* another worker may be at it: whoever was first wins, so read what is there now */
-	return local_new_folder_id(fd, EP_ROLE_NONE, &err) == E_OK && read_id(fd, id_r);
-}
 
 enum ep_role local_plain_role(struct span path)
 {
@@ -144,13 +36,20 @@ enum ep_role local_plain_role(struct span path)
 	return EP_ROLE_NONE;
 }
 
-/* A folder on its way into the listing. */
-struct entry {
-	struct ep_folder folder;
-	struct folder_id id;
-	uint64_t ino;
-	bool exact, marked_role;
-};
+void list_add(struct listing *list, const struct entry *e)
+{
+	list->entries = arena_grow(list->arena, list->entries, list->n, sizeof(*e), &list->cap);
+	list->entries[list->n++] = *e;
+}
+
+void list_identify(struct arena *arena, int fd, struct entry *e)
+{
+	e->ino = identity_inode(fd);
+	e->folder.id_stable = identity_get(fd, &e->id);
+	e->folder.id = e->folder.id_stable ? arena_span(arena, span_of(e->id.id)) : e->folder.name;
+	e->marked_role = e->id.role != EP_ROLE_NONE;
+	e->folder.role = e->id.role;
+}
 
 static enum code fill_entry(struct arena *arena, int fd, struct entry *e, struct err *err)
 {
@@ -166,17 +65,16 @@ static enum code fill_entry(struct arena *arena, int fd, struct entry *e, struct
 	e->folder.flags = EP_FLAGS_ALL;
 	/* counting would read the directory: whether there is anything is all that a pass has to know */
 	e->folder.count = folder_is_empty(fd) ? 0 : UINT64_MAX;
-	e->ino = inode_of(fd);
 	if (span_eq_str(e->folder.name, ".")) {
+		e->ino = identity_inode(fd);
 		e->folder.role = EP_ROLE_INBOX;
 		e->folder.id = SPAN_LIT(LOCAL_INBOX_ID);
 		e->folder.id_stable = true;
 		return E_OK;
 	}
-	e->folder.id_stable = get_id(fd, &e->id);
-	e->folder.id = e->folder.id_stable ? arena_span(arena, span_of(e->id.id)) : e->folder.name;
-	e->marked_role = e->id.role != EP_ROLE_NONE;
-	e->folder.role = e->marked_role ? e->id.role : local_plain_role(e->folder.path);
+	list_identify(arena, fd, e);
+	if (!e->marked_role)
+		e->folder.role = local_plain_role(e->folder.path);
 	return E_OK;
 }
 
@@ -201,14 +99,6 @@ static enum code read_entry(struct local *l, struct arena *arena, struct span di
 	return rc == E_FOLDER_GONE ? E_OK : rc;
 }
 
-/* The listing under construction. */
-struct listing {
-	struct arena *arena;
-	struct entry *entries;
-	size_t n, cap;
-	bool complete;
-};
-
 static enum code add_entry(struct local *l, struct listing *list, struct span dir)
 {
 	struct entry e;
@@ -221,8 +111,7 @@ static enum code add_entry(struct local *l, struct listing *list, struct span di
 		list->complete = false;
 	if (rc != E_OK || !is_folder)
 		return E_OK;
-	list->entries = arena_grow(list->arena, list->entries, list->n, sizeof(e), &list->cap);
-	list->entries[list->n++] = e;
+	list_add(list, &e);
 	return E_OK;
 }
 
@@ -285,20 +174,21 @@ static void settle_ids(struct local *l, struct listing *list)
 				  (other->ino == other->id.ino || j < i);
 		}
 		struct err why = ERR_INIT;
-		int fd = maildir_open_dir(l->root_fd, e->folder.name.p);
+		int fd = e->folder.kind != EP_MAIL ? vdir_open_name(l, e->folder.name) :
+			 maildir_open_dir(l->root_fd, e->folder.name.p);
 
 		if (is_copy) {
-			random_id(&e->id);
+			identity_random(&e->id);
 			e->id.role = EP_ROLE_NONE;
 		}
 		e->id.ino = e->ino;
-		if (fd < 0 || write_id(fd, &e->id, true, &why) != E_OK)
+		if (fd < 0 || identity_write(fd, &e->id, true, &why) != E_OK)
 			e->folder.id_stable = !is_copy;
 		if (is_copy) {
 			e->folder.id = e->folder.id_stable ? arena_span(list->arena, span_of(e->id.id)) :
 				       e->folder.name;
 			e->marked_role = false;
-			e->folder.role = local_plain_role(e->folder.path);
+			e->folder.role = e->folder.kind == EP_MAIL ? local_plain_role(e->folder.path) : EP_ROLE_NONE;
 		}
 		if (fd >= 0)
 			close(fd);
@@ -332,21 +222,36 @@ static void settle_roles(struct listing *list)
 	}
 }
 
-/* Two directories with the same path: the one whose name we would write keeps it. */
+static bool path_taken(const struct listing *list, size_t i, bool only_before)
+{
+	const struct entry *e = &list->entries[i];
+
+	for (size_t j = 0; j < list->n; j++) {
+		const struct entry *other = &list->entries[j];
+
+		if (j != i && other->folder.kind == e->folder.kind && path_eq(other->folder.path, e->folder.path) &&
+		    (!only_before || other->exact || j < i))
+			return true;
+	}
+	return false;
+}
+
+/* Two directories with the same path: the one whose name we would write keeps it. A collection goes by
+ * its directory's name then. */
 static void settle_paths(struct listing *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct entry *e = &list->entries[i];
-		bool taken = span_eq_nocase_str(e->folder.path, "INBOX") && !span_eq_str(e->folder.name, ".");
+		bool mail = e->folder.kind == EP_MAIL;
+		bool taken = mail && span_eq_nocase_str(e->folder.path, "INBOX") && !span_eq_str(e->folder.name, ".");
 
-		for (size_t j = 0; !e->exact && j < list->n && !taken; j++) {
-			const struct entry *other = &list->entries[j];
-
-			taken = j != i && path_eq(other->folder.path, e->folder.path) &&
-				(other->exact || j < i);
-		}
-		if (!taken)
+		if (!taken && (e->exact || !path_taken(list, i, true)))
 			continue;
+		if (!mail) {
+			e->folder.path = vdir_plain_path(list->arena, e->folder.name);
+			if (!path_taken(list, i, false))
+				continue;
+		}
 		uint8_t sum[DIGEST_SIZE];
 		char hex[9];
 
@@ -358,27 +263,37 @@ static void settle_paths(struct listing *list)
 	}
 }
 
+/* Everything once. *still_r: nothing moved in the mailbox's directories meanwhile. */
+static enum code list_once(struct local *l, struct listing *list, bool *still_r, struct err *err)
+{
+	struct stat before, after;
+	bool still = false;
+
+	list->complete = true;
+	if (fstat(l->root_fd, &before) != 0)
+		return err_errno(err, E_STORE_FAILED, "the mailbox directory");
+	enum code rc = read_root(l, list, err);
+	if (fstat(l->root_fd, &after) != 0)
+		return err_errno(err, E_STORE_FAILED, "the mailbox directory");
+	if (rc == E_OK && after.st_nlink == 0)
+		rc = err_set(err, E_STORE_CHANGED, "the mailbox directory was removed");
+	if (rc == E_OK)
+		rc = vdir_list(l, list, &still, err);
+	*still_r = still && same_times(&before, &after);
+	return rc;
+}
+
 enum code local_list(struct endpoint *ep, struct arena *arena, struct ep_list *list_r, struct err *err)
 {
 	struct local *l = ep->impl;
 	struct listing list = { .arena = arena };
-	struct stat before, after;
 	enum code rc = E_OK;
 	bool still = false;
 
-	for (int i = 0; rc == E_OK && !still && i < LISTS_MAX; i++) {
-		list.complete = true;
-		if (fstat(l->root_fd, &before) != 0)
-			return err_errno(err, E_STORE_FAILED, "the mailbox directory");
-		rc = read_root(l, &list, err);
-		if (fstat(l->root_fd, &after) != 0)
-			return err_errno(err, E_STORE_FAILED, "the mailbox directory");
-		still = same_times(&before, &after);
-	}
+	for (int i = 0; rc == E_OK && !still && i < LISTS_MAX; i++)
+		rc = list_once(l, &list, &still, err);
 	if (rc != E_OK)
 		return rc;
-	if (after.st_nlink == 0)
-		return err_set(err, E_STORE_CHANGED, "the mailbox directory was removed");
 	if (list.n > 1)
 		qsort(list.entries, list.n, sizeof(*list.entries), by_name);
 	settle_paths(&list);

@@ -1,16 +1,19 @@
 /* local.h - private to worker/local: one open mailbox on disk, and which file does what.
  *
  * Path/<SMTPName>/Mail is a Maildir++: INBOX is Mail/{cur,new,tmp}, folder "A/B" is Mail/.A.B with
- * the same three. Our own files, which other programs ignore:
+ * the same three. Beside it lie Calendars/<name>/, Tasks/<name>/ (one .ics an item) and Contacts/<name>/
+ * (.vcf): see vdir.h. Our own files, which other programs ignore:
  *   Mail/mailshadow-identity          the store's identity: random, made once
- *   Mail/.A.B/mailshadow-folder       the folder's id, the inode of its directory, perhaps its role
+ *   Mail/.A.B/mailshadow-folder       the folder's id, the inode of its directory, perhaps its role;
+ *                                     likewise in each collection
  *   Mail/mailshadow-{new,removed}-*   a folder under construction or being taken apart
  *
  * local_endpoint.c  the table, open and close        folder.c    one folder: index, scan, mark
- * list.c            the folders and their ids        mark.c      its change mark
- * read.c            changes, describe, fetch         maildir.c   file names
- * apply.c create.c  what changes items               names.c     folder names
- * tree.c            what changes folders             keywords.c  dovecot-keywords
+ * list.c            the folders and their paths      mark.c      its change mark
+ * identity.c        their ids                        maildir.c   file names
+ * read.c            changes, describe, fetch         names.c     folder names
+ * apply.c create.c  what changes items               keywords.c  dovecot-keywords
+ * tree.c            what changes folders             vdir*.c     events, tasks, contacts
  *
  * Every effect is announced by fail_step() first. Paths are only ever one checked component below an
  * open directory, and no symbolic link is followed below Path.
@@ -29,7 +32,9 @@
 #define LOCAL_BUFFER ((size_t)256 * 1024)
 
 struct local {
+	int box_fd;                  /* Path/<SMTPName> */
 	int root_fd;                 /* Mail/ */
+	uint32_t kinds;              /* that are listed */
 	char identity[64];
 	struct folder **folders;     /* the cache of open ones */
 	size_t n, cap;
@@ -48,6 +53,8 @@ enum code local_describe_folder(struct local *l, struct arena *arena, struct spa
 				struct ep_folder *folder_r, struct err *err) MS_MUST_USE;
 /* The role that the name alone gives a folder. */
 enum ep_role local_plain_role(struct span path);
+/* Open parent/name, making it durably if that is allowed. -1 with errno; ECANCELED: stopped. */
+int local_open_or_make(int parent, const char *name, bool may_make);
 /* Give the folder directory `fd` an id file (durable). */
 enum code local_new_folder_id(int fd, enum ep_role role, struct err *err) MS_MUST_USE;
 

@@ -5,6 +5,7 @@
  * mounted is E_STORE_CHANGED, never an empty mailbox.
  */
 #include "local.h"
+#include "vdir.h"
 
 #include "../../common/fail.h"
 #include "../../common/io.h"
@@ -39,7 +40,9 @@ enum code local_where(const struct endpoint *ep, const struct ep_folder *folder,
 
 	if (rc != E_DISK && rc != E_IO && rc != E_QUOTA)
 		return rc;
-	if (folder == NULL || span_eq_str(folder->name, "."))
+	if (folder != NULL && folder->kind != EP_MAIL)
+		err_prefix(err, "%s/%s/" SPAN_FMT, path, name, SPAN_ARG(folder->name));
+	else if (folder == NULL || span_eq_str(folder->name, "."))
 		err_prefix(err, "%s/%s/Mail", path, name);
 	else
 		err_prefix(err, "%s/%s/Mail/" SPAN_FMT, path, name, SPAN_ARG(folder->name));
@@ -129,7 +132,8 @@ static enum code make(struct endpoint *ep, struct err *err)
 		return err_set(err, E_CONF, "endpoint %s has no Path", ep->env.conf->name);
 	struct local *l = mem_alloc(sizeof(*l));
 
-	l->root_fd = -1;
+	l->root_fd = l->box_fd = -1;
+	l->kinds = ep->env.kinds != 0 ? ep->env.kinds : UINT32_MAX;
 	ep->impl = l;
 	return E_OK;
 }
@@ -153,8 +157,7 @@ static enum code known_identity(struct endpoint *ep, struct arena *arena, struct
 	return rc;
 }
 
-/* Open parent/name, making it if that is allowed. */
-static int open_or_make(int parent, const char *name, bool may_make)
+int local_open_or_make(int parent, const char *name, bool may_make)
 {
 	int fd = maildir_open_dir(parent, name);
 
@@ -200,12 +203,11 @@ static enum code open_root(struct endpoint *ep, bool known, struct err *err)
 	}
 	if (base < 0)
 		return open_failed(ep, known, err);
-	int box = open_or_make(base, name, !known);
+	l->box_fd = local_open_or_make(base, name, !known);
 	close(base);
-	if (box < 0)
+	if (l->box_fd < 0)
 		return open_failed(ep, known, err);
-	l->root_fd = open_or_make(box, "Mail", !known);
-	close(box);
+	l->root_fd = local_open_or_make(l->box_fd, "Mail", !known);
 	if (l->root_fd < 0)
 		return open_failed(ep, known, err);
 	return E_OK;
@@ -261,7 +263,7 @@ static enum code check_inbox(struct endpoint *ep, bool known, struct err *err)
 	struct local *l = ep->impl;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		int fd = open_or_make(l->root_fd, dirs[i], !known || i == 2);
+		int fd = local_open_or_make(l->root_fd, dirs[i], !known || i == 2);
 
 		if (fd < 0)
 			return open_failed(ep, known, err);
@@ -297,18 +299,22 @@ static enum code open_mailbox(struct endpoint *ep, struct err *err)
 
 	if (rc == E_OK)
 		rc = open_root(ep, known.n > 0, err);
+	/* a new mailbox is known only when nothing of it is missing any more */
+	if (rc == E_OK && known.n == 0)
+		rc = check_inbox(ep, false, err);
 	if (rc == E_OK)
 		rc = check_identity(ep, known, err);
-	if (rc == E_OK)
-		rc = check_inbox(ep, known.n > 0, err);
+	if (rc == E_OK && known.n > 0)
+		rc = check_inbox(ep, true, err);
 	arena_free(&arena);
 	if (rc != E_OK)
 		return rc;
 	l->buffer = mem_realloc(NULL, LOCAL_BUFFER, 1);
 	local_tidy(l);
+	vdir_tidy(l);
 	ep->identity = span_of(l->identity);
 	ep->caps = (struct ep_caps){
-		.kinds = 1u << EP_MAIL, .exact_size = true, .keeps_bytes = true,
+		.kinds = (1u << EP_KINDS) - 1, .exact_size = true, .keeps_bytes = true,
 		.marks_flags = true, .moves = true,
 	};
 	return E_OK;
@@ -324,6 +330,8 @@ static void close_mailbox(struct endpoint *ep)
 	mem_free(l->folders);
 	if (l->root_fd >= 0)
 		close(l->root_fd);
+	if (l->box_fd >= 0)
+		close(l->box_fd);
 	mem_free(l->buffer);
 	mem_free(l);
 	ep->impl = NULL;

@@ -4,6 +4,7 @@
  * counted. Received time is the file's mtime.
  */
 #include "local.h"
+#include "vdir.h"
 
 #include "../../common/io.h"
 #include "../../common/mem.h"
@@ -126,7 +127,8 @@ enum code local_changes(struct endpoint *ep, struct arena *arena, struct ep_chan
 		local_unpin(l);
 		rc = fiber_tick(&why);
 		if (rc == E_OK) {
-			rc = changes_of(l, arena, &c[i], &why);
+			rc = c[i].folder->kind == EP_MAIL ? changes_of(l, arena, &c[i], &why) :
+			     vdir_changes(l, arena, &c[i], &why);
 			rc = local_element(arena, rc, &why, &c[i].code, &c[i].text);
 		}
 		if (rc != E_OK)
@@ -294,7 +296,8 @@ enum code local_describe(struct endpoint *ep, struct arena *arena, struct ep_met
 			local_unpin(l);
 		rc = fiber_tick(&why);
 		if (rc == E_OK) {
-			rc = describe_one(l, arena, &m[i], &why);
+			rc = m[i].folder->kind == EP_MAIL ? describe_one(l, arena, &m[i], &why) :
+			     err_set(&why, E_ITEM_REFUSED, "records are not described");
 			rc = local_element(arena, rc, &why, &m[i].code, NULL);
 		}
 		if (rc != E_OK)
@@ -363,6 +366,7 @@ enum code local_fetch(struct endpoint *ep, struct arena *arena, struct ep_fetch 
 		f[i].key = SPAN_NONE;
 		f[i].flags = 0;
 		f[i].received = INT64_MIN;
+		f[i].version = SPAN_NONE;
 	}
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
 		struct err why = ERR_INIT;
@@ -371,7 +375,8 @@ enum code local_fetch(struct endpoint *ep, struct arena *arena, struct ep_fetch 
 			local_unpin(l);
 		rc = fiber_tick(&why);
 		if (rc == E_OK) {
-			rc = fetch_one(ep, arena, &f[i], &why);
+			rc = f[i].folder->kind == EP_MAIL ? fetch_one(ep, arena, &f[i], &why) :
+			     vdir_fetch(ep, arena, &f[i], &why);
 			rc = local_element(arena, rc, &why, &f[i].code, &f[i].text);
 		}
 		if (rc != E_OK)

@@ -6,6 +6,7 @@
  *    files, Dovecot's. A message that arrives in between brings the folder back.
  */
 #include "local.h"
+#include "vdir.h"
 
 #include "../../common/clock.h"
 #include "../../common/fail.h"
@@ -189,8 +190,6 @@ static enum code create_folder(struct local *l, struct arena *arena, struct ep_f
 	char hidden[64];
 	struct span dir;
 
-	if (op->item_kind != EP_MAIL)
-		return err_set(err, E_FOLDER_REFUSED, "only mail folders can be made here");
 	enum code rc = names_to_dir(arena, op->path, &dir, err);
 	if (rc != E_OK)
 		return rc;
@@ -426,6 +425,11 @@ static enum code run_one(struct local *l, struct arena *arena, struct ep_folder_
 	return err_set(err, E_INTERNAL, "no such operation");
 }
 
+static bool is_record(const struct ep_folder_op *op)
+{
+	return (op->kind == EP_FOLDER_CREATE ? op->item_kind : op->folder->kind) != EP_MAIL;
+}
+
 enum code local_folders(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops, size_t n, struct err *err)
 {
 	struct local *l = ep->impl;
@@ -441,7 +445,8 @@ enum code local_folders(struct endpoint *ep, struct arena *arena, struct ep_fold
 		local_unpin(l);
 		rc = fiber_tick(&why);
 		if (rc == E_OK) {
-			rc = run_one(l, arena, &ops[i], &why);
+			rc = is_record(&ops[i]) ? vdir_folder_op(l, arena, &ops[i], &why) :
+			     run_one(l, arena, &ops[i], &why);
 			rc = local_element(arena, rc, &why, &ops[i].code, &ops[i].text);
 		}
 		/* directories were renamed: what is open may be another folder now */
