@@ -332,6 +332,23 @@ static void t_refusals(void **state)
 	assert_int_equal(r.quarantined, 2);
 }
 
+/* Two files of one UID in one folder: one goes over, the other is told and waits. */
+static void t_twins(void **state)
+{
+	(void)state;
+	add(L, "Work", event("twin", 1, "SUMMARY:first\r\n"));
+	add(L, "Work", event("twin", 1, "SUMMARY:second\r\n"));
+	struct pass_result r = sync_ok();
+	assert_int_equal(count(R, "Work"), 1);
+	assert_int_equal(r.quarantined, 1);
+	settled();
+	add(L, "Work", event("twin", 1, "SUMMARY:third\r\n"));
+	r = sync_ok();
+	assert_int_equal(r.quarantined, 2);
+	assert_int_equal(count(R, "Work"), 1);
+	assert_int_equal(count(L, "Work"), 3);
+}
+
 static void t_new_ids(void **state)
 {
 	(void)state;
@@ -708,7 +725,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
-		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_new_ids), T(t_busy_only), T(t_window),
+		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
 		T(t_folders), T(t_random),
 #ifdef MS_TESTING
 		T(t_every_step),

@@ -4,8 +4,8 @@
  * 2. An update swaps the new file with the old one, a removal takes the file aside; only then is looked at
  *    what went. If another program wrote in between, its file goes back. What is never seen again is
  *    removed only when it is what the caller knew.
- * 3. A new file is called by its UID. If a file of that name holds the same UID, it is our own create that
- *    was interrupted, or somebody was faster: the create is done, and reading back tells what is in it.
+ * 3. A new file is called by its UID. If a file of that name holds the same UID, somebody was faster, or it
+ *    is our own create that was interrupted: the next pass finds it in the listing and merges.
  */
 #include "vdir.h"
 
@@ -231,8 +231,7 @@ static enum code place_new(struct change *c, struct err *err)
 			continue;
 		if (taken_in_run(c, name))
 			return err_set(err, E_ITEM_REFUSED, "another item of the same UID is in this collection");
-		op->new_id = arena_span(c->arena, span_of(name));
-		return sync_add(c->sync, c->dir, err);
+		return err_set(err, E_ITEM_UNCERTAIN, "an item of that UID is there already");
 	}
 	return rc != E_OK ? rc : err_set(err, E_ITEM_REFUSED, "there is no free name for the item's file");
 }

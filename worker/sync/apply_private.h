@@ -5,6 +5,7 @@
 #include "pass_private.h"
 
 #include "../../common/fail.h"
+#include "idmap.h"
 
 struct rec_made;
 struct job_list;
@@ -37,6 +38,9 @@ struct apply {
 	struct arena *arena;         /* of the round */
 	struct stream stream[SIDES]; /* by the side that is written */
 	unsigned rounds;
+	struct idmap known;          /* record.c: identities of the places of these folders */
+	int64_t *known_folders;
+	size_t n_known;
 	struct job_list *later;      /* records.c: places to be merged or read back after the rounds */
 	enum code failure;           /* a refusal that concerns the whole side (quota ...) */
 	char failure_text[256];

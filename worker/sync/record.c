@@ -237,6 +237,44 @@ static enum code keep_intent(struct apply *a, struct base_solo *o, struct err *e
 	return base_solo_save(a->p->base, o, err);
 }
 
+/* The identities that a folder's places have, loaded once a pass. */
+static enum code known_load(struct apply *a, int64_t folder, struct err *err)
+{
+	struct base_place *places;
+	size_t n;
+
+	if (a->known_folders == NULL) {
+		a->known_folders = arena_calloc(a->p->arena, a->p->plan.n_folders + 1, sizeof(int64_t));
+		idmap_init(&a->known, a->p->arena, 1024);
+	}
+	for (size_t i = 0; i < a->n_known; i++) {
+		if (a->known_folders[i] == folder)
+			return E_OK;
+	}
+	enum code rc = base_places(a->p->base, folder, SIDE_LEFT, a->p->arena, &places, &n, err);
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		idmap_put(&a->known, (uint64_t)folder, span_bytes(places[i].key.fp, MAILKEY_SIZE), a);
+	a->known_folders[a->n_known++] = folder;
+	return rc;
+}
+
+/* A UID stands for one item of a folder; of several files with the same one only the first goes over. */
+static enum code has_twin(struct apply *a, const struct window *w, size_t i, bool *twin_r, struct err *err)
+{
+	const struct rec_made *mine = w->made[i];
+	int64_t folder = w->solos[i]->folder;
+	struct span fp = span_bytes(mine->key.fp, MAILKEY_SIZE);
+	enum code rc = known_load(a, folder, err);
+
+	*twin_r = false;
+	if (rc != E_OK || mine->uid.n == 0 || w->ops[i]->place != NULL)   /* its own place, which it revives */
+		return rc;
+	*twin_r = idmap_get(&a->known, (uint64_t)folder, fp) != NULL;
+	if (!*twin_r)
+		idmap_put(&a->known, (uint64_t)folder, arena_span(a->p->arena, fp), a);
+	return E_OK;
+}
+
 static enum code record_intent(struct apply *a, struct window *w, size_t i, struct err *err)
 {
 	struct base_solo *o = w->solos[i];
@@ -258,7 +296,11 @@ static enum code record_intent(struct apply *a, struct window *w, size_t i, stru
 		return quarantine(a, o, rc, arena_str(w->arena, span_of(err_text(&why))), err);
 	if (rc != E_OK)
 		return err_set(err, rc, "%s", err_text(&why));
-	return keep_intent(a, o, err);
+	bool twin = false;
+	rc = has_twin(a, w, i, &twin, err);
+	if (rc == E_OK && twin)
+		return quarantine(a, o, E_ITEM_REFUSED, "there is another item of the same UID in this folder", err);
+	return rc == E_OK ? keep_intent(a, o, err) : rc;
 }
 
 static enum code intent(struct apply *a, struct window *w, size_t i, struct err *err)
