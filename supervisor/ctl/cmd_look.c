@@ -75,8 +75,9 @@ static void show_difference(struct ctl *ctl, json_t *folder, json_t *d, const ch
 }
 
 struct tally {
-	size_t folders, differences, excepted;
+	size_t folders, differences, excepted, not_held;
 	json_int_t items;
+	bool records;                /* not only mail */
 };
 
 static void show_list(struct ctl *ctl, json_t *folder, json_t *list, const char *word,
@@ -94,12 +95,14 @@ static void show_folders(struct ctl *ctl, json_t *folders, struct tally *tally)
 		json_t *items = json_object_get(folder, "items");
 
 		tally->folders++;
+		tally->records |= strcmp(json_text(folder, "kind"), "mail") != 0;
 		tally->items += json_is_array(items) ? (json_int_t)json_array_size(items)
 						     : json_integer_value(items);
 		show_list(ctl, folder, json_object_get(folder, "differences"), "",
 			  &tally->differences);
 		show_list(ctl, folder, json_object_get(folder, "excepted"),
 			  "excepted: ", &tally->excepted);
+		show_list(ctl, folder, json_object_get(folder, "notHeld"), "not held: ", &tally->not_held);
 	}
 }
 
@@ -114,11 +117,14 @@ static void show_verdict(struct ctl *ctl, json_t *document)
 	if (tally.differences > 0)
 		fprintf(ctl->out, "%zu %s, ", tally.differences,
 			tally.differences == 1 ? "difference" : "differences");
-	fprintf(ctl->out, "%" JSON_INTEGER_FORMAT " %s in %zu %s", tally.items,
-		tally.items == 1 ? "message" : "messages", tally.folders,
+	const char *noun = tally.records ? "item" : "message";
+	fprintf(ctl->out, "%" JSON_INTEGER_FORMAT " %s%s in %zu %s", tally.items, noun,
+		tally.items == 1 ? "" : "s", tally.folders,
 		tally.folders == 1 ? "folder" : "folders");
 	if (tally.excepted > 0)
 		fprintf(ctl->out, ", %zu excepted", tally.excepted);
+	if (tally.not_held > 0)
+		fprintf(ctl->out, ", %zu not held by one side", tally.not_held);
 	fputc('\n', ctl->out);
 	if (reason[0] != '\0')
 		ctl_error(ctl, "%s", reason);
