@@ -191,8 +191,7 @@ static void on_look(struct dav_step *s)
 		return;
 	}
 	if (dav_step_good(s) && dav_same_uid(s, s->call.http.answer)) {
-		op->new_id = arena_span(s->arena, s->name);
-		dav_step_done(s, E_OK, NULL);
+		dav_step_done(s, E_ITEM_UNCERTAIN, "an item of that UID is there already");
 		return;
 	}
 	if (++s->attempt >= ATTEMPTS) {
