@@ -325,6 +325,15 @@ static void t_refusals(void **state)
 	edit(R, "Work", "good", event("good", 1, "SUMMARY:fine\r\nLOCATION:Here\r\n"));
 	sync_ok();
 	assert_true(has(L, "Work", "good", "LOCATION:Here"));
+	add(L, "Work", event("third", 1, "SUMMARY:fine\r\n"));
+	sync_ok();
+	edit(L, "Work", "third", event("third", 1, "SUMMARY:POISON\r\nLOCATION:kept\r\n"));
+	sync_ok();
+	drop(R, "Work", "third");       /* the change that was refused wins all the same */
+	sync_ok();
+	assert_true(has(L, "Work", "third", "LOCATION:kept"));
+	drop(L, "Work", "third");
+	sync_ok();
 	R->poison = NULL;
 	edit(L, "Work", "good", event("good", 1, "SUMMARY:POISON three\r\nLOCATION:Here\r\n"));
 	r = sync_ok();
@@ -384,6 +393,17 @@ static void t_busy_only(void **state)
 	sync_ok();
 	assert_true(has(R, "Work", "a", "20260609T100000Z") && has(R, "Work", "a", "SUMMARY:Busy"));
 	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan"));
+	settled();
+	drop(R, "Work", "a");                              /* nor is its deletion one */
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan") && has(R, "Work", "a", "SUMMARY:Busy"));
+	settled();
+	add(L, "Work", event("b", 2, "SUMMARY:Gone soon\r\n"));
+	sync_ok();
+	drop(L, "Work", "b");
+	edit(R, "Work", "b", event("b", 2, "SUMMARY:I write here\r\n"));
+	sync_ok();
+	assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
 	settled();
 	pc_forget_state(&c);
 	sync_ok();

@@ -32,8 +32,8 @@ enum code records_parse(struct arena *arena, struct body *body, struct record **
 /* Give news of record folders their identity. */
 enum code records_identify(struct pass *p, struct plan_new **news[SIDES], const size_t n[SIDES],
 			   struct err *err) MS_MUST_USE;
-/* Places that are gone on one side and have another version on the other: was it edited, or only stored anew?
- * The latter does not keep it alive. */
+/* Places that are gone on one side: whether what the other holds is an edit that keeps them alive. To be
+ * stored anew is none, a change that was refused is one; a free/busy copy follows the full one. */
 enum code records_settle(struct pass *p, struct err *err) MS_MUST_USE;
 
 /* --- records_create.c --- */

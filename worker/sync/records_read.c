@@ -101,25 +101,41 @@ enum code records_identify(struct pass *p, struct plan_new **news[SIDES], const 
 	return rc;
 }
 
-/* --- gone there, another version here --- */
+/* --- gone there: does what is here keep it alive? --- */
 
-static enum code settle(struct pass *p, struct arena *a, struct plan_place *pp, enum side s, struct err *err)
+/* Another version: was it edited, or only stored anew? */
+static enum code settle_version(struct pass *p, struct arena *a, struct plan_place *pp, enum side s,
+				const struct base_record *base, struct err *err)
 {
 	struct rec_read one = { .folder = p->plan.folders[pp->folder].ep[s], .id = pp->base.id[s] };
 	struct rec_read *r[SIDES] = { &one, &one };
-	size_t n[SIDES] = { s == SIDE_LEFT, s == SIDE_RIGHT };
-	struct base_record base;
-	enum code rc = base_record_get(p->base, pp->base.row, a, &base, err);
+	const size_t n[SIDES] = { s == SIDE_LEFT, s == SIDE_RIGHT };
+	enum code rc = records_read(p, a, r, n, err);
 
-	if (rc == E_OK)
-		rc = records_read(p, a, r, n, err);
 	if (rc != E_OK || one.code != E_OK)
 		return rc;
-	if (base.base[s].n > 0 && span_eq(record_canonical(a, one.record), base.base[s])) {
+	if (base->base[s].n > 0 && span_eq(record_canonical(a, one.record), base->base[s])) {
 		pp->edited[s] = false;
 		pp->now_version[s] = arena_span(p->arena, one.version);   /* the deletion is of this one */
 	}
 	return E_OK;
+}
+
+static enum code settle(struct pass *p, struct arena *a, struct plan_place *pp, enum side s, struct err *err)
+{
+	struct base_record base;
+	enum code rc = base_record_get(p->base, pp->base.row, a, &base, err);
+
+	if (rc != E_OK)
+		return rc;
+	if (base.busy != BUSY_NONE) {
+		/* the free/busy copy is no source: its deletion is none, and no edit of it saves it */
+		pp->edited[s] = base.busy != (s == SIDE_LEFT ? BUSY_LEFT : BUSY_RIGHT);
+		return E_OK;
+	}
+	if (base.next_s != 0)
+		pp->edited[s] = true;    /* a change of it was refused there, and is not forgotten */
+	return pp->edited[s] ? settle_version(p, a, pp, s, &base, err) : E_OK;
 }
 
 enum code records_settle(struct pass *p, struct err *err)
@@ -130,9 +146,10 @@ enum code records_settle(struct pass *p, struct err *err)
 	for (size_t i = 0; rc == E_OK && i < p->plan.n_places; i++) {
 		struct plan_place *pp = p->plan.places[i];
 
+		if (!plan_records(&p->plan, pp->folder) || pp->done || pp->base.row == 0)
+			continue;
 		for (int s = 0; rc == E_OK && s < SIDES; s++) {
-			if (pp->edited[s] && !pp->gone[s] && pp->gone[side_other((enum side)s)] && !pp->done &&
-			    pp->base.row != 0)
+			if (!pp->gone[s] && pp->gone[side_other((enum side)s)])
 				rc = settle(p, a, pp, (enum side)s, err);
 		}
 		arena_reset(a);
