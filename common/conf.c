@@ -81,6 +81,15 @@ uint32_t conf_pairing_kinds(const struct conf_pairing *p)
 	       endpoint_kinds(p->mailbox[SIDE_RIGHT].endpoint);
 }
 
+bool conf_pairing_uses_http(const struct conf_pairing *p)
+{
+	bool records = (conf_pairing_kinds(p) & ~(uint32_t)CONF_KIND_MAIL) != 0, dav = false;
+
+	for (enum side side = SIDE_LEFT; side < SIDES; side++)
+		dav |= p->mailbox[side].endpoint->caldav != NULL || p->mailbox[side].endpoint->carddav != NULL;
+	return records && dav;
+}
+
 bool conf_never_stops(const struct conf_endpoint *e)
 {
 	return (conf_type_bit(e->type) & (T_EXCHANGE | T_EXCHANGE_ONLINE)) != 0;

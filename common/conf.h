@@ -124,6 +124,8 @@ char *conf_peek_runtime_dir(const char *file);
 uint32_t conf_max_connections(const struct conf_endpoint *endpoint);
 /* What the pairing carries: its kinds, as far as both endpoints are configured for them. Bit set. */
 uint32_t conf_pairing_kinds(const struct conf_pairing *pairing);
+/* One of its endpoints is asked by HTTP. */
+bool conf_pairing_uses_http(const struct conf_pairing *pairing);
 /* R19: no error of this type's own stops a pairing. */
 bool conf_never_stops(const struct conf_endpoint *endpoint);
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);

@@ -1,13 +1,14 @@
 /* main.c - mailshadow-worker: born for one batch, jailed to it, gone after it.
  *
  * The order of the jail is the point of this file: (1) limits, no core, not dumpable; (2) the log
- * and the batch are read; (3) Landlock, before any thread exists; (4) the bus, whose threads inherit it;
+ * and the batch are read, and what it alone needs is loaded; (3) Landlock, before any thread exists; (4) the bus, whose threads inherit it;
  * (5) the first message has arrived, so no more threads come; (6) seccomp for all threads; (7) work.
  * Started by the supervisor only: descriptor 3 is its socketpair, argument 1 its pid.
  */
 #include "../common/log.h"
 #include "../common/pipe.h"
 #include "batch.h"
+#include "data/ical_door.h"
 #include "net/tls.h"
 #include "sandbox.h"
 #include "task.h"
@@ -51,6 +52,12 @@ static void start_log(const struct batch *batch)
 	log_set_base("worker", slot);
 }
 
+/* What only some batches need, and nothing can be loaded in the jail. */
+static enum code load(const struct batch *batch, struct err *err)
+{
+	return batch->records ? ical_load(err) : E_OK;
+}
+
 static enum code jail(const struct batch *batch, struct err *err)
 {
 	struct sandbox_dirs dirs = { batch->writable, batch->n_writable };
@@ -80,8 +87,9 @@ int main(int argc, char **argv)
 	    (!batch_is_there() && prepare(&err) != E_OK) || batch_read(&batch, &err) != E_OK)
 		return fail(&err);
 	start_log(&batch);
-	if (jail(&batch, &err) != E_OK || task_begin(&batch, &worker, &err) != E_OK || prepare(&err) != E_OK ||
-	    task_await(worker, &err) != E_OK || sandbox_seccomp(&err) != E_OK || task_loop(worker, &err) != E_OK)
+	if (load(&batch, &err) != E_OK || jail(&batch, &err) != E_OK ||
+	    task_begin(&batch, &worker, &err) != E_OK || prepare(&err) != E_OK || task_await(worker, &err) != E_OK ||
+	    sandbox_seccomp(&err) != E_OK || task_loop(worker, &err) != E_OK)
 		return fail(&err);
 	/* the supervisor has taken the last result */
 	if (MS_FAST_END)

@@ -389,7 +389,12 @@ static void kinds_of_a_pairing(void **state)
 
 	(void)state;
 	assert_int_equal(conf_pairing_kinds(&p), CONF_KIND_MAIL);
+	assert_false(conf_pairing_uses_http(&p));
 	imap.caldav = "https://x/";
+	assert_true(conf_pairing_uses_http(&p));
+	p.kinds = CONF_KIND_MAIL;
+	assert_false(conf_pairing_uses_http(&p));
+	p.kinds = CONF_KINDS_ALL;
 	assert_int_equal(conf_pairing_kinds(&p), CONF_KIND_MAIL | CONF_KIND_EVENTS | CONF_KIND_TASKS);
 	imap.server = NULL;
 	imap.carddav = "https://x/";

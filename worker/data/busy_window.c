@@ -4,10 +4,10 @@
  */
 #include "busy.h"
 
+#include "ical_door.h"
 #include "record_p.h"
 #include "when.h"
 
-#include <libical/ical.h>
 #include <stdlib.h>
 
 #define STEPS_MAX 10000                 /* occurrences of a series that are looked at: 27 years of days */
@@ -133,7 +133,8 @@ static int64_t seconds_of(const struct icaltimetype *t)
 /* Does the rule end before the window begins? Saves walking it. */
 static bool ends_before(const struct window *w, const struct icalrecurrencetype *rule, const struct span_of_time *t)
 {
-	return !icaltime_is_null_time(rule->until) && seconds_of(&rule->until) + DAY_S + t->length_s < w->from_s;
+	return !ical()->icaltime_is_null_time(rule->until) &&
+	       seconds_of(&rule->until) + DAY_S + t->length_s < w->from_s;
 }
 
 static bool is_set(const short *by)
@@ -179,19 +180,19 @@ static void end_with_window(struct window *w, struct icalrecurrencetype *rule)
 {
 	struct when end = { .kind = WHEN_FLOATING, .local_s = w->to_s + 2 * DAY_S };
 
-	if (rule->count != 0 || (!icaltime_is_null_time(rule->until) && seconds_of(&rule->until) < end.local_s))
+	if (rule->count != 0 || (!ical()->icaltime_is_null_time(rule->until) && seconds_of(&rule->until) < end.local_s))
 		return;
-	rule->until = icaltime_from_string(when_print(w->arena, &end).p);
+	rule->until = ical()->icaltime_from_string(when_print(w->arena, &end).p);
 }
 
 static enum busy_window walk(struct window *w, const struct record *r, const struct record_entry *e,
 			     const struct span_of_time *t, icalrecur_iterator *it)
 {
 	for (int step = 0; step < STEPS_MAX; step++) {
-		struct icaltimetype next = icalrecur_iterator_next(it);
+		struct icaltimetype next = ical()->icalrecur_iterator_next(it);
 		struct when at = t->start;
 
-		if (icaltime_is_null_time(next))
+		if (ical()->icaltime_is_null_time(next))
 			return BUSY_OUTSIDE;
 		at.local_s = seconds_of(&next);
 		if (when_utc(&at) >= w->to_s)
@@ -207,9 +208,9 @@ static void until_as_local(struct window *w, const struct span_of_time *t, struc
 {
 	struct when until = { .kind = WHEN_FLOATING, .local_s = seconds_of(&rule->until) };
 
-	if (t->start.kind == WHEN_ZONE && t->start.tz != NULL && icaltime_is_utc(rule->until)) {
+	if (t->start.kind == WHEN_ZONE && t->start.tz != NULL && ical()->icaltime_is_utc(rule->until)) {
 		until.local_s = tz_to_local(t->start.tz, until.local_s);
-		rule->until = icaltime_from_string(when_print(w->arena, &until).p);
+		rule->until = ical()->icaltime_from_string(when_print(w->arena, &until).p);
 	}
 	rule->until.zone = NULL;
 }
@@ -218,30 +219,30 @@ static void until_as_local(struct window *w, const struct span_of_time *t, struc
 static enum busy_window expand(struct window *w, const struct record *r, const struct record_entry *e,
 			       const struct span_of_time *t)
 {
-	struct icalrecurrencetype rule = icalrecurrencetype_from_string(arena_str(w->arena, t->rule));
+	struct icalrecurrencetype rule = ical()->icalrecurrencetype_from_string(arena_str(w->arena, t->rule));
 	struct when local = { .kind = t->start.kind == WHEN_DATE ? WHEN_DATE : WHEN_FLOATING,
 			      .local_s = t->start.local_s };
-	struct icaltimetype start = icaltime_from_string(when_print(w->arena, &local).p);
+	struct icaltimetype start = ical()->icaltime_from_string(when_print(w->arena, &local).p);
 	enum busy_window found = BUSY_UNKNOWN;
 
-	if (rule.freq != ICAL_NO_RECURRENCE && !icaltime_is_null_time(rule.until))
+	if (rule.freq != ICAL_NO_RECURRENCE && !ical()->icaltime_is_null_time(rule.until))
 		until_as_local(w, t, &rule);
 	bool usable = rule.freq != ICAL_NO_RECURRENCE && is_fruitful(&rule);
 
 	if (usable && ends_before(w, &rule, t))
 		found = BUSY_OUTSIDE;
 	end_with_window(w, &rule);
-	icalrecur_iterator *it = usable && found == BUSY_UNKNOWN ? icalrecur_iterator_new(rule, start) : NULL;
+	icalrecur_iterator *it = usable && found == BUSY_UNKNOWN ? ical()->icalrecur_iterator_new(rule, start) : NULL;
 
 	/* far before the window, and no COUNT that must be counted: start there */
 	if (it != NULL && rule.count == 0 && t->start.local_s < w->from_s - 2 * DAY_S - t->length_s) {
 		local.local_s = w->from_s - 2 * DAY_S - t->length_s;
-		icalrecur_iterator_set_start(it, icaltime_from_string(when_print(w->arena, &local).p));
+		ical()->icalrecur_iterator_set_start(it, ical()->icaltime_from_string(when_print(w->arena, &local).p));
 	}
 	if (it != NULL)
 		found = walk(w, r, e, t, it);
 	if (it != NULL)
-		icalrecur_iterator_free(it);
+		ical()->icalrecur_iterator_free(it);
 	free(rule.rscale);
 	return found;
 }

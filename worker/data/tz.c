@@ -37,7 +37,7 @@ void tz_set_free(struct tz_set **set)
 		return;
 	for (struct tz *tz = (*set)->zones; tz != NULL; tz = tz->next) {
 		if (tz->rules != NULL && tz->zone != NULL)
-			icaltimezone_free(tz->zone, 1);
+			ical()->icaltimezone_free(tz->zone, 1);
 	}
 	*set = NULL;
 }
@@ -168,7 +168,7 @@ static void resolve(struct tz_set *set, struct tz *tz)
 		return;
 	}
 	if (use_offsets(set, tz, zone)) {
-		icaltimezone_free(zone, 1);
+		ical()->icaltimezone_free(zone, 1);
 		return;
 	}
 	tz->zone = zone;

@@ -2,9 +2,8 @@
 #ifndef MS_TZ_P_H
 #define MS_TZ_P_H
 
+#include "ical_door.h"
 #include "tz.h"
-
-#include <libical/ical.h>
 
 icaltimezone *tz_builtin(struct span iana);             /* libical's own; NULL: no such zone */
 /* The caller frees it with icaltimezone_free(zone, 1). NULL: malformed, or more than zones need. */

@@ -17,9 +17,9 @@ icaltimezone *tz_builtin(struct span iana)
 		return NULL;
 	memcpy(name, iana.p, iana.n);
 	name[iana.n] = '\0';
-	icaltimezone *zone = icaltimezone_get_builtin_timezone(name);
+	icaltimezone *zone = ical()->icaltimezone_get_builtin_timezone(name);
 
-	return zone != NULL && icaltimezone_get_component(zone) != NULL ? zone : NULL;
+	return zone != NULL && ical()->icaltimezone_get_component(zone) != NULL ? zone : NULL;
 }
 
 /* --- a VTIMEZONE that libical may have --- */
@@ -113,14 +113,15 @@ icaltimezone *tz_private_zone(const struct content_comp *vtimezone)
 		n++;
 	}
 	buf_add_str(&text, "END:VTIMEZONE\r\n");
-	icalcomponent *comp = tame && n > 0 && !text.overflow ? icalcomponent_new_from_string(buf_str(&text)) : NULL;
+	icalcomponent *comp = tame && n > 0 && !text.overflow ?
+			      ical()->icalcomponent_new_from_string(buf_str(&text)) : NULL;
 	buf_free(&text);
 	if (comp == NULL)
 		return NULL;
-	zone = icaltimezone_new();
-	if (!icaltimezone_set_component(zone, comp)) {
-		icalcomponent_free(comp);
-		icaltimezone_free(zone, 1);
+	zone = ical()->icaltimezone_new();
+	if (!ical()->icaltimezone_set_component(zone, comp)) {
+		ical()->icalcomponent_free(comp);
+		ical()->icaltimezone_free(zone, 1);
 		return NULL;
 	}
 	return zone;
@@ -133,10 +134,10 @@ int32_t tz_zone_offset(icaltimezone *zone, int64_t utc_s)
 	/* libical knows no year beyond these bounds; before them nothing changes any more */
 	const int64_t first = -3000000000, last = 6000000000;
 	int64_t s = utc_s < first ? first : utc_s > last ? last : utc_s;
-	struct icaltimetype t = icaltime_from_timet_with_zone((time_t)s, 0, NULL);
+	struct icaltimetype t = ical()->icaltime_from_timet_with_zone((time_t)s, 0, NULL);
 	int is_daylight = 0;
 
-	return icaltimezone_get_utc_offset_of_utc_time(zone, &t, &is_daylight);
+	return ical()->icaltimezone_get_utc_offset_of_utc_time(zone, &t, &is_daylight);
 }
 
 /* --- printing a known zone --- */
@@ -148,14 +149,15 @@ struct content_comp *tz_vtimezone(struct arena *arena, struct span iana, int64_t
 
 	if (zone == NULL || span_eq_str(iana, "UTC"))
 		return NULL;
-	icalcomponent *comp = icalcomponent_new_clone(icaltimezone_get_component(zone));
-	struct icaltimetype from = icaltime_from_timet_with_zone((time_t)from_s, 0, icaltimezone_get_utc_timezone());
-	icaltimezone_truncate_vtimezone(comp, from, icaltime_null_time(), 0);
-	char *text = icalcomponent_as_ical_string_r(comp);
-	icalcomponent_free(comp);
+	icalcomponent *comp = ical()->icalcomponent_new_clone(ical()->icaltimezone_get_component(zone));
+	struct icaltimetype from = ical()->icaltime_from_timet_with_zone((time_t)from_s, 0,
+									 ical()->icaltimezone_get_utc_timezone());
+	ical()->icaltimezone_truncate_vtimezone(comp, from, ical()->icaltime_null_time(), 0);
+	char *text = ical()->icalcomponent_as_ical_string_r(comp);
+	ical()->icalcomponent_free(comp);
 	if (content_parse(arena, span_of(text), &root, NULL) == E_OK && root->n_comps == 1)
 		found = root->comps[0];
-	icalmemory_free_buffer(text);
+	ical()->icalmemory_free_buffer(text);
 	for (size_t i = 0; found != NULL && i < found->n_lines; i++) {
 		if (span_eq_str(found->lines[i].name, "TZID"))
 			found->lines[i].value = iana;
