@@ -87,7 +87,7 @@ sanitize:
 UNIT      := $(wildcard tests/unit/t_*.c)
 UNIT_LIB  := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
-LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka)
+LIBS_UNIT  = $(LIBS_WORKER) $(shell pkg-config --libs cmocka libical)
 $(B)/unit/%: $(B)/tests/unit/%.o $(call obj,$(UNIT_LIB)) $(B)/libworker.a $(B)/libsupervisor.a $(B)/libctl.a $(B)/libmetrics.a $(B)/libcommon.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"

@@ -1,6 +1,7 @@
 /* endpoint.c - the registry of endpoint types, and the names of the contract's enums. */
 #include "endpoint.h"
 
+#include "endpoint_join.h"
 #include "endpoint_types.h"
 
 static const struct ep_ops *const types[] = { &ep_local, &ep_imap };
@@ -25,6 +26,14 @@ const struct ep_ops *ep_find_type(const char *type)
 			return types[i];
 	}
 	return NULL;
+}
+
+const struct ep_ops *ep_choose(const struct ep_env *env)
+{
+	const struct ep_ops *ops = ep_find_type(env->conf->type);
+
+	return ops != &ep_imap ? ops :
+	       ep_join_choose(env, env->conf->server != NULL, env->conf->caldav != NULL || env->conf->carddav != NULL);
 }
 
 const char *ep_kind_name(enum ep_kind kind)

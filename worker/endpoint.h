@@ -244,6 +244,8 @@ struct endpoint {
 
 /* The table for a type, NULL if there is none. Test builds also know "memory". */
 const struct ep_ops *ep_find_type(const char *type);
+/* The table for an endpoint as it is configured and as the pairing uses it (endpoint_join.h). */
+const struct ep_ops *ep_choose(const struct ep_env *env);
 enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_r, struct err *err) MS_MUST_USE;
 /* Closes (waiting for what is under way) and frees. */
 void ep_free(struct endpoint **ep);

@@ -11,7 +11,6 @@
 #include "../common/mem.h"
 #include "endpoint_types.h"
 
-extern const struct ep_ops ep_dav __attribute__((weak));
 enum part { MAIL, RECORDS, PARTS };
 
 struct join {
@@ -220,5 +219,5 @@ const struct ep_ops *ep_join_choose(const struct ep_env *env, bool has_mail, boo
 
 	if (mail && records)
 		return &join;
-	return records || !has_mail ? table_of(RECORDS) : table_of(MAIL);
+	return has_records && (records || !has_mail) ? table_of(RECORDS) : table_of(MAIL);
 }

@@ -10,7 +10,7 @@
 
 enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_r, struct err *err)
 {
-	const struct ep_ops *ops = ep_find_type(env->conf->type);
+	const struct ep_ops *ops = ep_choose(env);
 
 	if (ops == NULL)
 		return err_set(err, E_UNSUPPORTED, "endpoint %s: this build has no type \"%s\"",

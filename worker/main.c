@@ -1,14 +1,16 @@
 /* main.c - mailshadow-worker: born for one batch, jailed to it, gone after it.
  *
  * The order of the jail is the point of this file: (1) limits, no core, not dumpable; (2) the log
- * and the batch are read, and what it alone needs is loaded; (3) Landlock, before any thread exists; (4) the bus, whose threads inherit it;
- * (5) the first message has arrived, so no more threads come; (6) seccomp for all threads; (7) work.
+ * and the batch are read, and the libraries that it alone needs; (3) Landlock, before any thread exists; (4) the
+ * bus, whose threads inherit it; (5) the first message has arrived, so no more threads come; (6) seccomp
+ * for all threads; (7) work.
  * Started by the supervisor only: descriptor 3 is its socketpair, argument 1 its pid.
  */
 #include "../common/log.h"
 #include "../common/pipe.h"
 #include "batch.h"
 #include "data/ical_door.h"
+#include "http/http.h"
 #include "net/tls.h"
 #include "sandbox.h"
 #include "task.h"
@@ -55,7 +57,9 @@ static void start_log(const struct batch *batch)
 /* What only some batches need, and nothing can be loaded in the jail. */
 static enum code load(const struct batch *batch, struct err *err)
 {
-	return batch->records ? ical_load(err) : E_OK;
+	enum code rc = batch->records ? ical_load(err) : E_OK;
+
+	return rc == E_OK && batch->http ? http_load(err) : rc;
 }
 
 static enum code jail(const struct batch *batch, struct err *err)

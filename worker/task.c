@@ -13,6 +13,7 @@
 #include "../common/wire.h"
 #include "creds.h"
 #include "fiber.h"
+#include "http/http.h"
 #include "net/conn.h"
 #include "sync/pass.h"
 
@@ -81,7 +82,7 @@ static void beat(struct worker *w)
 
 	w->beat_ms = clock_mono_ms();
 	/* a large message on a slow line is work; a dripping server is not */
-	msg.u.HB.progress = w->progress + conn_bytes_total() / PROGRESS_BYTES;
+	msg.u.HB.progress = w->progress + (conn_bytes_total() + http_bytes_total()) / PROGRESS_BYTES;
 	msg.u.HB.done = w->done;
 	msg.u.HB.todo = w->todo;
 	msg.u.HB.rss_kib = peak_kib();

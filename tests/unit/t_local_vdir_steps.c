@@ -180,7 +180,8 @@ static bool change_items(void)
 	size_t n = 0;
 
 	for (int k = 10; k < 13; k++)
-		ops[n++] = op_of(EP_CREATE, k == 12 ? a : home, k, "new");
+		if (count(k, "new") == 0)
+			ops[n++] = op_of(EP_CREATE, k == 12 ? a : home, k, "new");
 	if (count(1, "old") > 0)
 		ops[n++] = op_of(EP_UPDATE, home, 1, "changed");
 	if (count(2, "old") > 0)
