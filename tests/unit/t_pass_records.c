@@ -1,11 +1,10 @@
 /* t_pass_records.c - whole passes over calendars and contacts between two stores in memory: every behaviour
  * of the engine that records have and mail has not; each case ends with verify's "equal" and a pass of
- * no writes. Then random edits on both sides, and every case's edits interrupted at every step.
+ * no writes. Then random edits on both sides. Interruptions: t_records_steps.c.
  */
 #include "pass_case.h"
 #include "record_case.h"
 
-#include "../../common/fail.h"
 #include "../../common/mem.h"
 #include "../../worker/data/busy.h"
 
@@ -613,133 +612,6 @@ static void t_random(void **state)
 	}
 }
 
-/* --- interruptions --- */
-
-#ifdef MS_TESTING
-static void play(void)
-{
-	mem_folder_make_kind(L, "Home", EP_EVENTS);
-	for (int i = 0; i < 10; i++)
-		add(i % 2 ? L : R, "Work", event(arena_printf(rc_arena, "u%d", i), 1 + i, "SUMMARY:x \r\nCATEGORIES:c\r\n"));
-	add(L, "People", contact("p", "Ann", "EMAIL:ann@x.example\r\n"));
-}
-
-static void play_edits(void)
-{
-	edit(L, "Work", "u0", event("u0", 1, "SUMMARY:left\r\nCATEGORIES:c\r\n"));
-	edit(R, "Work", "u1", event("u1", 2, "SUMMARY:right \r\n"));
-	edit(L, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nLOCATION:l\r\nCATEGORIES:c\r\n"));
-	edit(R, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nDESCRIPTION:r \r\n"));
-	edit(L, "Work", "u3", event("u3", 4, "SUMMARY:one\r\n"));
-	edit(R, "Work", "u3", event("u3", 4, "SUMMARY:two\r\n"));
-	drop(L, "Work", "u4");
-	drop(R, "Work", "u5");
-	edit(L, "Work", "u5", event("u5", 6, "SUMMARY:kept\r\n"));
-	move(L, "Work", "u6", "Home");
-	edit(L, "Home", "u6", event("u6", 7, "SUMMARY:moved\r\n"));
-	add(R, "Work", event("u10", 11, "SUMMARY:late\r\n"));
-	edit(R, "People", "p", contact("p", "Ann", "EMAIL:ann@x.example\r\nTEL:1\r\n"));
-}
-
-/* What counts of a record, without blanks at the end: an interrupted write may come back trimmed. */
-static const char *gist(const char *text)
-{
-	const struct record *r = rc_parse(span_of(text));
-	const char *out = arena_str(rc_arena, r->uid);
-
-	for (size_t i = 0; i < r->n; i++) {
-		if (r->e[i].counts)
-			out = arena_printf(rc_arena, "%s|" SPAN_FMT, out, SPAN_ARG(span_trim(r->e[i].value)));
-	}
-	return arena_printf(rc_arena, "%s\n", out);
-}
-
-static const char *picture(struct mem_store *s)
-{
-	const char *out = "";
-
-	for (int i = 0; i < 12; i++) {
-		const char *uid = arena_printf(rc_arena, "u%d", i), *path = calendar_of(s, uid);
-
-		if (path != NULL)
-			out = arena_printf(rc_arena, "%s%s %s", out, path, gist(text_of(s, path, uid)));
-	}
-	return arena_printf(rc_arena, "%s%s%zu %zu %zu", out, gist(text_of(s, "People", "p")), count(s, "Work"), count(s, "Home"),
-			    count(s, "People"));
-}
-
-static const char *first_difference(const char *want, const char *got)
-{
-	while (*want != '\0' && strcspn(want, "\n") == strcspn(got, "\n") && strncmp(want, got, strcspn(want, "\n")) == 0) {
-		want += strcspn(want, "\n") + 1;
-		got += strcspn(got, "\n") + 1;
-	}
-	return arena_printf(rc_arena, "wanted\n%.400s\ngot\n%.400s", want, got);
-}
-
-/* False: the step is behind the end. */
-static bool stopped_at(long step, enum conf_conflict policy, bool edits, const char *want[SIDES])
-{
-	pc_free(&c);
-	arena_reset(rc_arena);
-	fail_stop_at(0);
-	begin();
-	c.pairing.conflict = policy;
-	R->rewrites = true;
-	R->drops = "CATEGORIES";
-	mem_folder_make_kind(R, "Work", EP_EVENTS);
-	play();
-	if (edits) {
-		sync_ok();
-		sync_ok();
-		play_edits();
-	}
-	fail_stop_at(step);
-	pc_run(&c, PASS_SYNC);
-	bool reached = step > 0 && fail_dead();
-	fail_stop_at(0);
-	for (int i = 0; i < 3; i++)
-		sync_ok();
-	quiet();
-	for (int s = 0; s < SIDES; s++) {
-		const char *got = picture(s == SIDE_LEFT ? L : R);
-
-		if (step == 0)
-			want[s] = mem_strdup(got);
-		else if (strcmp(got, want[s]) != 0)
-			fail_msg("stopped at %ld, policy %d, %s side: %s", step, (int)policy, side_name((enum side)s),
-				 first_difference(want[s], got));
-	}
-	return reached;
-}
-
-static void t_every_step(void **state)
-{
-	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_RIGHT, CONFLICT_BOTH };
-	long all = 0;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
-		for (int edits = 0; edits < 2; edits++) {
-			const char *want[SIDES];
-			long step = 1;
-
-			stopped_at(0, policies[i], edits, want);
-			while (stopped_at(step, policies[i], edits, want))
-				step++;
-			all += step - 1;
-			for (int s = 0; s < SIDES; s++) {
-				union { const char *in; char *out; } text = { want[s] };
-
-				mem_free(text.out);
-			}
-		}
-	}
-	print_message("%ld interruptions, every one resumed to the same end\n", all);
-	assert_true(all > 100);
-}
-#endif
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -747,9 +619,6 @@ int main(void)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
 		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
 		T(t_folders), T(t_random),
-#ifdef MS_TESTING
-		T(t_every_step),
-#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
