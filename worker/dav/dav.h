@@ -107,6 +107,9 @@ enum code dav_element(struct arena *arena, enum code rc, const struct err *err, 
 /* --- dav_discover.c, dav_list.c --- */
 
 enum code dav_discover(struct dav *d, enum dav_side side, struct err *err) MS_MUST_USE;
+/* dav_remember.c: from and to the pairing's state. False: not known, or for another URL. */
+bool dav_recall(struct dav *d, enum dav_side side);
+enum code dav_remember(struct dav *d, enum dav_side side, struct err *err) MS_MUST_USE;
 /* All collections of all homes. */
 enum code dav_collect(struct dav *d, struct arena *arena, struct dav_collections *all, struct err *err) MS_MUST_USE;
 /* As folders, with unique paths. In the arena. */

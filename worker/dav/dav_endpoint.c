@@ -79,8 +79,42 @@ static enum code prepare(struct dav *d, enum dav_side side, struct err *err)
 		return E_OK;
 	v->wanted = true;
 	v->url = span_of(dav_expand(d->life, template, d->ep->env.mailbox->smtp_name, user_of(d->ep)));
-	enum code rc = http_allow(d->http, v->url, err);
-	return rc == E_OK ? dav_discover(d, side, err) : rc;
+	return http_allow(d->http, v->url, err);
+}
+
+static enum code find_homes(struct dav *d, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (unsigned int side = 0; rc == E_OK && side < DAV_SIDES; side++) {
+		if (!d->service[side].wanted)
+			continue;
+		rc = dav_discover(d, side, err);
+		if (rc == E_OK)
+			rc = dav_remember(d, side, err);
+	}
+	return rc;
+}
+
+/* Where they were the last time; else, and if they are not there any more, they are looked for. */
+static enum code list_homes(struct dav *d, struct arena *arena, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool known = true;
+	enum code rc = E_STORE_FAILED;
+
+	for (unsigned int side = 0; side < DAV_SIDES; side++)
+		known = known && (!d->service[side].wanted || dav_recall(d, side));
+	if (known)
+		rc = dav_collect(d, arena, &d->ahead, &why);
+	if (rc != E_STORE_FAILED && rc != E_SERVER && rc != E_PROTOCOL) {
+		if (rc != E_OK)
+			*err = why;
+		return rc;
+	}
+	rc = find_homes(d, err);
+	arena_reset(arena);
+	return rc == E_OK ? dav_collect(d, arena, &d->ahead, err) : rc;
 }
 
 /* vCard 4.0 only where no address book takes 3.0: servers break photos in 4.0. */
@@ -134,7 +168,7 @@ static enum code open_verb(struct endpoint *ep, struct err *err)
 	if (rc != E_OK)
 		return rc;
 	struct arena *arena = arena_new(SCRATCH_MAX);
-	rc = dav_collect(d, arena, &d->ahead, err);
+	rc = list_homes(d, arena, err);
 	if (rc != E_OK) {
 		d->ahead.arena = NULL;
 		arena_free(&arena);
