@@ -27,8 +27,9 @@ static void try_href(struct arena *arena, struct span href)
 {
 	struct span path = dav_path(arena, BASE, href, NULL), name = dav_item_name(arena, HOME, path);
 
-	if (path.n > 0)
-		must(span_eq(dav_path(arena, BASE, path, NULL), path) && path.p[0] == '/');
+	must(path.n == 0 || path.p[0] == '/');
+	if (path.n > 1 && path.p[1] != '/')          /* "//x" as a reference is a host */
+		must(span_eq(dav_path(arena, BASE, path, NULL), path));
 	if (name.n > 0) {
 		must(span_eq(dav_item_path(arena, HOME, name), path));
 		must(!span_eq_str(name, "..") && !span_eq_str(name, "."));
