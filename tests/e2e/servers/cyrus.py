@@ -68,6 +68,10 @@ popminpoll: 0
 maxlogins_per_user: 0
 maxlogins_per_host: 0
 maxmessagesize: {max_mail}
+httpmodules: caldav carddav
+caldav_allowscheduling: on
+smtp_backend: host
+smtp_host: 127.0.0.1:{smtp}/noauth
 {extra}
 """
 
@@ -78,6 +82,7 @@ START {{
 SERVICES {{
   imap cmd="{bin}/imapd -C {conf}" listen="127.0.0.1:{plain}" prefork=0 maxchild=100
   imaps cmd="{bin}/imapd -C {conf} -s" listen="127.0.0.1:{tls}" prefork=1 maxchild=100
+  http cmd="{bin}/httpd -C {conf}" listen="127.0.0.1:{http}" prefork=0 maxchild=20
 }}
 EVENTS {{
 }}
@@ -132,6 +137,55 @@ class SaslAuthd(threading.Thread):
         self.listener.close()
 
 
+class Outbox(threading.Thread):
+    """Takes what the server sends by SMTP, and keeps it."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.mails = []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                self._serve(peer)
+            except OSError:
+                pass
+
+    def _serve(self, peer):
+        with peer, peer.makefile("rb") as lines:
+            peer.sendall(b"220 outbox\r\n")
+            said = b""
+            for line in lines:
+                verb = line.split()[:1][0].upper() if line.split() else b""
+                if verb == b"DATA":
+                    peer.sendall(b"354 go on\r\n")
+                    text = b""
+                    for part in lines:
+                        if part == b".\r\n":
+                            break
+                        text += part
+                    self.mails.append((said + text).decode("utf-8", "replace"))
+                    said = b""
+                elif verb in (b"MAIL", b"RCPT"):
+                    said += line
+                peer.sendall(b"221 bye\r\n" if verb == b"QUIT" else b"250 fine\r\n")
+                if verb == b"QUIT":
+                    return
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+
+
 def tree():
     """Where Cyrus was unpacked to, or None."""
     path = os.environ.get("MS_CYRUS") or os.path.join(TOP, "build", "cyrus")
@@ -157,7 +211,8 @@ class Cyrus:
         self.prefix = "" if altnamespace else "INBOX" + self.separator
         self.max_mail = max_mail or None
         self.master = master
-        self.plain_port, self.tls_port = ports.free(2)
+        self.plain_port, self.tls_port, self.http_port, smtp = ports.free(4)
+        self.outbox = Outbox(smtp)
         self._proc = None
         self._sasl = None
         root = os.geteuid() == 0
@@ -183,16 +238,21 @@ class Cyrus:
                 spool=os.path.join(self.dir, "spool"), user=entry.pw_name,
                 group=grp.getgrgid(self.gid).gr_name, master=master, mux=self.mux,
                 alt="yes" if altnamespace else "no", unix="yes" if unixsep else "no",
-                cert=cert.cert, key=cert.key, max_mail=max_mail, extra=extra,
+                cert=cert.cert, key=cert.key, max_mail=max_mail, smtp=smtp, extra=extra,
                 folders="|".join(folders)))
         with open(self.cyrus_conf, "w") as f:
-            f.write(CONF.format(bin=bindir, conf=self.imapd_conf, plain=self.plain_port, tls=self.tls_port))
+            f.write(CONF.format(bin=bindir, conf=self.imapd_conf, plain=self.plain_port, tls=self.tls_port,
+                                http=self.http_port))
         if root:
             _open_path(self.dir)
             _open_path(base)
             for at, dirs, files in os.walk(self.dir):
                 for name in [at] + [os.path.join(at, x) for x in dirs + files]:
                     os.chown(name, self.uid, self.gid)
+
+    def sent(self):
+        """The texts of the mails that left this server so far (invitations)."""
+        return list(self.outbox.mails)
 
     def start(self):
         if os.path.exists(self.mux):
@@ -234,6 +294,7 @@ class Cyrus:
         self._proc.wait()
         self._proc = None
         self._sasl.close()
+        self.outbox.close()
         self._out.close()
 
     def __enter__(self):
