@@ -24,13 +24,13 @@ enum code records_print(struct pass *p, struct arena *arena, enum side side, con
 	return rc;
 }
 
-/* Events that have no occurrence within the pairing's window of dates are not created; those that were
- * stay in step wherever they move. */
+/* Events and tasks that have no occurrence within the pairing's window of dates are not created; those
+ * that were stay in step wherever they move. */
 static bool outside(const struct pass *p, struct arena *a, const struct record *r, int64_t now_s)
 {
 	int64_t past = p->env->pairing->window_past_s, future = p->env->pairing->window_future_s;
 
-	if (r->kind != RECORD_EVENT || (past == 0 && future == 0))
+	if ((r->kind != RECORD_EVENT && r->kind != RECORD_TASK) || (past == 0 && future == 0))
 		return false;
 	return busy_in_window(a, r, past > 0 ? now_s - past : INT64_MIN / 4,
 			      future > 0 ? now_s + future : INT64_MAX / 4, DAY_S) == BUSY_OUTSIDE;
