@@ -232,6 +232,8 @@ struct endpoint {
 	struct ep_caps caps;
 	struct span identity;            /* of the store; empty = the protocol has none. Owned by impl */
 	enum side side;
+	struct err missing;              /* set by an open that did well: some kinds could not be reached now, and
+					  * why; they are not in caps.kinds. code E_OK: nothing is missing */
 	void *impl;
 	struct fiber *fiber;             /* below: the wrapper's own */
 	struct ep_req *first, *last;

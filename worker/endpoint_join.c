@@ -4,6 +4,7 @@
  *    it came in. The mail part is asked first; if its call fails, the other is not asked.
  * 2. A listing is complete if both are. Capabilities are the mail part's, but for what only records have.
  * 3. Nothing moves from one part to the other.
+ * 4. Mail goes on where only the record part cannot be reached. A logon that is refused ends both.
  * An endpoint that is only one of them in a pairing is not joined at all (ep_join_choose).
  */
 #include "endpoint_join.h"
@@ -15,6 +16,7 @@ enum part { MAIL, RECORDS, PARTS };
 
 struct join {
 	struct endpoint part[PARTS];
+	bool alone;                      /* the record part is not there */
 };
 
 #ifdef MS_TESTING
@@ -76,12 +78,24 @@ static enum code make(struct endpoint *ep, struct err *err)
 static enum code open_verb(struct endpoint *ep, struct err *err)
 {
 	struct join *j = ep->impl;
-	enum code rc = E_OK;
+	struct err why = ERR_INIT;
+	enum code rc = j->part[MAIL].ops->open(&j->part[MAIL], err);
 
-	for (enum part part = MAIL; rc == E_OK && part < PARTS; part++)
-		rc = j->part[part].ops->open(&j->part[part], err);
-	if (rc != E_OK)
+	if (rc == E_OK)
+		rc = j->part[RECORDS].ops->open(&j->part[RECORDS], &why);
+	j->alone = rc != E_OK && rc != E_LOGON_FAILED && rc != E_CANCELLED && why.code == rc;
+	if (j->alone) {
+		err_prefix(&why, "calendars and contacts");
+		ep->missing = why;
+		ep->caps = j->part[MAIL].caps;
+		ep->identity = j->part[MAIL].identity;
+		return E_OK;
+	}
+	if (rc != E_OK) {
+		if (why.code == rc)
+			*err = why;
 		return rc;
+	}
 	ep->caps = j->part[MAIL].caps;
 	ep->caps.kinds |= j->part[RECORDS].caps.kinds;
 	ep->caps.record_print = j->part[RECORDS].caps.record_print;
@@ -97,7 +111,7 @@ static enum code list_verb(struct endpoint *ep, struct arena *arena, struct ep_l
 	struct ep_list list[PARTS] = { { .n = 0 } };
 	enum code rc = E_OK;
 
-	for (enum part part = MAIL; rc == E_OK && part < PARTS; part++)
+	for (enum part part = MAIL; rc == E_OK && part < (j->alone ? RECORDS : PARTS); part++)
 		rc = j->part[part].ops->list(&j->part[part], arena, &list[part], err);
 	if (rc != E_OK)
 		return rc;
@@ -108,7 +122,7 @@ static enum code list_verb(struct endpoint *ep, struct arena *arena, struct ep_l
 		memcpy(all, list[MAIL].folders, list[MAIL].n * sizeof(*all));
 	if (list[RECORDS].n > 0)
 		memcpy(all + list[MAIL].n, list[RECORDS].folders, list[RECORDS].n * sizeof(*all));
-	*list_r = (struct ep_list){ all, n, list[MAIL].complete && list[RECORDS].complete };
+	*list_r = (struct ep_list){ all, n, list[MAIL].complete && (j->alone || list[RECORDS].complete) };
 	return E_OK;
 }
 

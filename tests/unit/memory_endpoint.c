@@ -336,6 +336,10 @@ static enum code m_open(struct endpoint *ep, struct err *err)
 		return err_set(err, E_LOGON_FAILED, "refused");
 	ep->caps = (struct ep_caps){ .kinds = 15, .max_item_bytes = s->max_bytes, .exact_size = true,
 				     .keeps_bytes = true, .marks_flags = true, .moves = true };
+	if (s->records_down) {
+		ep->caps.kinds = 1u << EP_MAIL;
+		err_set(&ep->missing, E_NET, "the calendars are down");
+	}
 	return E_OK;
 }
 
@@ -379,8 +383,12 @@ static enum code m_list(struct endpoint *ep, struct arena *a, struct ep_list *l,
 	l->folders = arena_calloc(a, s->n + 1, sizeof(*l->folders));
 	l->n = s->no_folders ? 0 : s->n;
 	l->complete = true;
-	for (size_t i = 0; i < l->n; i++)
-		show(s, &s->folders[i], a, &l->folders[i]);
+	size_t n = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		if (s->folders[i].kind == EP_MAIL || !s->records_down)
+			show(s, &s->folders[i], a, &l->folders[n++]);
+	}
+	l->n = n;
 	return E_OK;
 }
 

@@ -45,6 +45,7 @@ struct mem_store {
 	bool incomplete;             /* item listings end early */
 	bool no_folders;             /* the folder list is empty */
 	bool refuse_logon;
+	bool records_down;           /* mail alone can be reached */
 	const char *poison;          /* creates whose bytes contain this are refused */
 	uint64_t max_bytes;
 	bool rewrites;               /* records: stored with lines sorted otherwise, a PRODID of its own, no blanks

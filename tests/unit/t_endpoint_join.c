@@ -233,6 +233,33 @@ static void t_open_fails(void **state)
 	assert_string_equal(stubs[1].log, "make close make make open close");
 }
 
+/* Mail goes on alone where the other part cannot be reached. */
+static void t_mail_alone(void **state)
+{
+	struct ep_list list = { .n = 0 };
+
+	(void)state;
+	stubs[1].fails = E_NET;
+	stubs[1].fails_at = "open";
+	open_it();
+	assert_int_equal(ep.missing.code, E_NET);
+	assert_non_null(strstr(err_text(&ep.missing), "open failed"));
+	assert_int_equal(ep.caps.kinds, 1u << EP_MAIL);
+	assert_int_equal(ep.ops->list(&ep, arena, &list, &err), E_OK);
+	assert_true(list.complete);
+	for (size_t i = 0; i < list.n; i++)
+		assert_int_equal(list.folders[i].kind, EP_MAIL);
+	assert_string_equal(stubs[1].log, "");
+	/* but not without mail */
+	ep.ops->close(&ep);
+	ep.missing = (struct err)ERR_INIT;
+	stubs[1].fails = E_OK;
+	stubs[0].fails = E_NET;
+	stubs[0].fails_at = "open";
+	assert_int_equal(ep.ops->make(&ep, &err), E_OK);
+	assert_int_equal(ep.ops->open(&ep, &err), E_NET);
+}
+
 static void t_list(void **state)
 {
 	struct ep_list list = { .n = 0 };
@@ -347,7 +374,7 @@ static void t_choice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(t_open), T(t_open_fails), T(t_list), T(t_split), T(t_apply), T(t_choice),
+		T(t_open), T(t_open_fails), T(t_mail_alone), T(t_list), T(t_split), T(t_apply), T(t_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

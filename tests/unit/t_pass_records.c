@@ -471,6 +471,32 @@ static void t_folders(void **state)
 	assert_true(has(R, "Office", "a", "SUMMARY:One"));
 }
 
+/* Mail goes on where calendars cannot be reached; what is known of them stays. */
+static void t_records_down(void **state)
+{
+	(void)state;
+	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	sync_ok();
+	R->records_down = true;
+	drop(L, "Work", "a");
+	edit(L, "Work", "b", event("b", 1, "SUMMARY:Three\r\n"));
+	mem_add(L, "INBOX", pc_mail("m@x", "text"), 0, NULL, 1000);
+	struct pass_result r = pc_run(&c, PASS_SYNC);
+	assert_int_equal(r.code, E_NET);
+	assert_non_null(strstr(err_text(&r.err), "calendars"));
+	assert_int_equal(count(R, "INBOX"), 1);
+	assert_int_equal(count(R, "Work"), 2);
+	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 2);
+	R->records_down = false;
+	r = sync_ok();
+	assert_int_equal(r.adopted, 0);
+	assert_int_equal(r.removed, 1);
+	assert_int_equal(count(R, "Work"), 1);
+	assert_true(has(R, "Work", "b", "SUMMARY:Three"));
+	settled();
+}
+
 /* --- random edits of both sides --- */
 
 #define UIDS 6
@@ -618,7 +644,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
 		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
-		T(t_folders), T(t_random),
+		T(t_folders), T(t_records_down), T(t_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,21 @@ static enum code count_solos(struct pass *p, struct err *err)
 	return base_place_count(p->base, 0, &p->result->done, err);
 }
 
+bool pass_missing(const struct pass *p, struct err *err)
+{
+	for (int s = 0; s < SIDES; s++) {
+		if (p->ep[s]->missing.code == E_OK)
+			continue;
+		if (err != NULL) {
+			*err = p->ep[s]->missing;
+			err->side = (int8_t)s;
+			err_prefix(err, "%s", p->env->pairing->mailbox[s].endpoint->name);
+		}
+		return true;
+	}
+	return false;
+}
+
 static enum code sync_pass(struct pass *p, struct err *err)
 {
 	enum code rc = read_and_plan(p, err);
@@ -319,7 +334,7 @@ static enum code sync_pass(struct pass *p, struct err *err)
 
 		rc = stored != E_OK ? stored : rc;
 	}
-	if (rc == E_OK && !p->first_done) {
+	if (rc == E_OK && !p->first_done && !pass_missing(p, NULL)) {
 		rc = base_meta_put(p->base, "first_done", SPAN_LIT("1"), err);
 		if (rc == E_OK)
 			rc = base_commit(p->base, err);
@@ -332,6 +347,8 @@ static enum code sync_pass(struct pass *p, struct err *err)
 		counted = count_solos(p, err);
 	if (counted != E_OK)
 		return counted;
+	if (rc == E_OK && pass_missing(p, err))
+		return err->code;
 	if (rc == E_OK && p->result->held > 0)
 		return err_set(err, E_HELD, "%llu changes are held back", (unsigned long long)p->result->held);
 	return rc;

@@ -56,6 +56,8 @@ enum code pass_refused_save(struct pass *p, struct err *err) MS_MUST_USE;
  * has made one yet. */
 enum code pass_ask(struct pass *p, struct err *err) MS_MUST_USE;
 
+/* Could some kinds of a side not be reached? err (or NULL): why. */
+bool pass_missing(const struct pass *p, struct err *err);
 /* Ask both sides with one array each (n == 0: not asked), collect both. The first failure wins. */
 enum code pass_both(struct pass *p, enum ep_verb verb, struct arena *arena, void *items[SIDES],
 		    const size_t n[SIDES], struct err *err) MS_MUST_USE;

@@ -480,8 +480,13 @@ void plan_folders(struct plan *plan, const struct folder_rules *rules, struct ba
 		out->trash[s] = role_of(&list[s], EP_ROLE_TRASH);
 		out->archive[s] = role_of(&list[s], EP_ROLE_ARCHIVE);
 	}
-	for (size_t i = 0; i < n_base; i++)
-		add_folder(&w, &base[i]);
+	for (size_t i = 0; i < n_base; i++) {
+		uint32_t kind = 1u << base[i].kind;
+
+		/* wanted, but one side cannot be asked for it now: left as it is */
+		if ((rules->kinds & kind) != 0 || (rules->pairing->kinds & kind) == 0)
+			add_folder(&w, &base[i]);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(ladder); i++) {
 		find_again(&w, SIDE_LEFT, ladder[i]);
 		find_again(&w, SIDE_RIGHT, ladder[i]);

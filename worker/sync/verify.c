@@ -417,6 +417,7 @@ enum code pass_verify(struct pass *p, struct err *err)
 	report_send(p, json_string(p->env->pairing->name), "{\"version\":1,\"pairing\":", ",\"folders\":[");
 	for (size_t i = 0; rc == E_OK && i < p->plan.n_folders; i++)
 		rc = verify_folder(&v, &p->plan.folders[i], err);
+	v.incomplete |= pass_missing(p, NULL);
 	p->result->verdict = rc != E_OK || v.incomplete ? 2 : v.differs ? 1 : 0;
 	p->result->done = v.items;
 	static const char *const verdicts[] = { "equal", "differs", "incomplete" };
