@@ -20,6 +20,23 @@ static bool has_inbox(const struct ep_list *list)
 	return false;
 }
 
+/* A mailbox without a folder: a new account on a server that has no mail, and begins with none. Where there was
+ * one before, or an inbox has to be, something is wrong. */
+static enum code check_empty(struct pass *p, enum side s, struct err *err)
+{
+	bool known = (p->ep[s]->caps.kinds & (1u << EP_MAIL)) != 0;
+	struct base_folder *rows = NULL;
+	size_t n = 0;
+	enum code rc = base_folders(p->base, p->arena, &rows, &n, err);
+
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		known |= rows[i].side[s].id.n > 0;
+	if (rc == E_OK && known)
+		rc = err_set(err, E_NO_FOLDERS, "%s: the mailbox shows no folders at all",
+			     p->env->pairing->mailbox[s].endpoint->name);
+	return rc;
+}
+
 static enum code check_list(struct pass *p, enum side s, struct err *err)
 {
 	const struct ep_list *list = &p->list[s];
@@ -28,7 +45,7 @@ static enum code check_list(struct pass *p, enum side s, struct err *err)
 	if (!list->complete)
 		return err_set(err, E_INCOMPLETE, "%s: the list of folders is incomplete", name);
 	if (list->n == 0)
-		return err_set(err, E_NO_FOLDERS, "%s: the mailbox shows no folders at all", name);
+		return check_empty(p, s, err);
 	if ((p->ep[s]->caps.kinds & p->env->pairing->kinds & (1u << EP_MAIL)) != 0 && !has_inbox(list))
 		return err_set(err, E_NO_FOLDERS, "%s: the mailbox shows no inbox", name);
 	return E_OK;
