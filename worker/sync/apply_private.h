@@ -8,7 +8,7 @@
 #include "idmap.h"
 
 struct rec_made;
-struct job_list;
+struct record_later;
 
 /* Some creates of one direction, with their bodies. */
 struct window {
@@ -41,7 +41,8 @@ struct apply {
 	struct idmap known;          /* record.c: identities of the places of these folders */
 	int64_t *known_folders;
 	size_t n_known;
-	struct job_list *later;      /* records.c: places to be merged or read back after the rounds */
+	struct record_later *later, **later_end;  /* records.c: to be merged or read back after the rounds */
+	size_t n_later;
 	enum code failure;           /* a refusal that concerns the whole side (quota ...) */
 	char failure_text[256];
 };
