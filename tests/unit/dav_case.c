@@ -83,7 +83,6 @@ static void start_radicale(struct dav_box *b)
 	write_file(b, "users", DAV_USER ":" DAV_PASSWORD "\n");
 	snprintf(conf, sizeof(conf), "%s/conf", b->dir);
 	b->pid = spawn(b, (char *[]){ (char[]){ "/usr/bin/radicale" }, (char[]){ "--config" }, conf, NULL });
-	snprintf(b->base, sizeof(b->base), "/" DAV_USER "/");
 	snprintf(b->caldav, sizeof(b->caldav), "http://127.0.0.1:%u/", b->port);
 	snprintf(b->carddav, sizeof(b->carddav), "http://127.0.0.1:%u/{user}/", b->port);
 }
@@ -97,9 +96,39 @@ static void start_xandikos(struct dav_box *b)
 	b->pid = spawn(b, (char *[]){ (char[]){ "/usr/bin/xandikos" }, (char[]){ "-d" }, store, (char[]){ "-l" },
 				      (char[]){ "127.0.0.1" }, (char[]){ "-p" }, port, (char[]){ "--defaults" },
 				      (char[]){ "--current-user-principal" }, (char[]){ "/" DAV_USER "/" }, NULL });
-	snprintf(b->base, sizeof(b->base), "/" DAV_USER "/");
 	snprintf(b->caldav, sizeof(b->caldav), "http://127.0.0.1:%u/", b->port);
 	snprintf(b->carddav, sizeof(b->carddav), "http://127.0.0.1:%u/", b->port);
+}
+
+static void prepare(struct dav_box *b)
+{
+	b->arena = arena_new((size_t)1 << 30);
+	b->spool = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->conf = (struct conf_endpoint){ .name = "groupware", .type = "imap", .caldav = b->caldav, .carddav = b->carddav,
+					  .auth = "auto" };
+	b->mailbox = (struct conf_mailbox){ .endpoint = &b->conf, .smtp_name = b->user, .login = b->user,
+					    .password = { .credential = CONF_HELD } };
+}
+
+/* MS_DAV="http://127.0.0.1:PORT/PATH USER PASSWORD": a server that somebody else has started. */
+static bool use_external(struct dav_box *b)
+{
+	static char user[128], password[128];
+	const char *env = getenv("MS_DAV");
+
+	if (env == NULL)
+		return false;
+	assert_int_equal(sscanf(env, "%200s %127s %127s", b->caldav, user, password), 3);
+	assert_int_equal(sscanf(b->caldav, "http://127.0.0.1:%u", &b->port), 1);
+	strcpy(b->carddav, b->caldav);
+	b->user = user;
+	b->password = password;
+	strcpy(b->dir, "/tmp/t_dav.XXXXXX");
+	assert_non_null(mkdtemp(b->dir));
+	if (getenv("MS_TRACE") != NULL)
+		trace_set("all");
+	prepare(b);
+	return true;
 }
 
 bool dav_box_start(struct dav_box *b, const char *server)
@@ -108,6 +137,10 @@ bool dav_box_start(struct dav_box *b, const char *server)
 
 	memset(b, 0, sizeof(*b));
 	b->server = server;
+	b->user = DAV_USER;
+	b->password = DAV_PASSWORD;
+	if (strcmp(server, "external") == 0)
+		return use_external(b);
 	snprintf(program, sizeof(program), "/usr/bin/%s", server);
 	if (access(program, X_OK) != 0) {
 		printf("skipped: %s is not installed\n", program);
@@ -125,15 +158,10 @@ bool dav_box_start(struct dav_box *b, const char *server)
 	assert_true(answers(b->port));
 	if (getenv("MS_TRACE") != NULL)              /* for whoever looks for a mistake */
 		trace_set("all");
-	b->arena = arena_new((size_t)1 << 30);
-	b->spool = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	b->password = DAV_PASSWORD;
-	b->conf = (struct conf_endpoint){ .name = "groupware", .type = "imap", .caldav = b->caldav, .carddav = b->carddav,
-					  .auth = "auto" };
-	b->mailbox = (struct conf_mailbox){ .endpoint = &b->conf, .smtp_name = DAV_USER "@example.org", .login = DAV_USER,
-					    .password = { .credential = CONF_HELD } };
+	prepare(b);
 	return true;
 }
+
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
@@ -143,11 +171,11 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 void dav_box_stop(struct dav_box *b)
 {
-	if (b->pid == 0)
-		return;
 	dav_box_close(b);
-	kill(b->pid, SIGKILL);
-	waitpid(b->pid, NULL, 0);
+	if (b->pid > 0) {
+		kill(b->pid, SIGKILL);
+		waitpid(b->pid, NULL, 0);
+	}
 	close(b->spool);
 	arena_free(&b->arena);
 	nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -197,7 +225,7 @@ int dav_box_foreign(struct dav_box *b, const char *method, const char *path, con
 	int fds[2], got = 0;
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", b->port, path);
-	snprintf(user, sizeof(user), "%s:%s", DAV_USER, DAV_PASSWORD);
+	snprintf(user, sizeof(user), "%s:%s", b->user, b->password);
 	argv[n++] = strdup(method);
 	argv[n++] = header_option;
 	argv[n++] = strdup(header != NULL ? header : "X-None: 1");
@@ -223,18 +251,6 @@ int dav_box_foreign(struct dav_box *b, const char *method, const char *path, con
 	free(argv[11]);
 	free(argv[13]);
 	return (int)strtol(status, NULL, 10);
-}
-
-void dav_box_make(struct dav_box *b, const char *name, const char *type)
-{
-	char path[256], body[1024];
-	const char *ns = strcmp(type, "calendar") == 0 ? DAV_CAL : DAV_CARD;
-
-	snprintf(path, sizeof(path), "%s%s/", b->base, name);
-	snprintf(body, sizeof(body),
-		 "<D:mkcol xmlns:D=\"DAV:\" xmlns:X=\"%s\"><D:set><D:prop><D:resourcetype><D:collection/><X:%s/>"
-		 "</D:resourcetype><D:displayname>%s</D:displayname></D:prop></D:set></D:mkcol>", ns, type, name);
-	assert_int_equal(dav_box_foreign(b, "MKCOL", path, "Content-Type: application/xml", body), 201);
 }
 
 /* --- verbs --- */

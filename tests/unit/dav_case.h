@@ -19,14 +19,14 @@
 #define DAV_PASSWORD "secret pass"
 
 struct dav_box {
-	const char *server;          /* "radicale", "xandikos" */
+	const char *server;          /* "radicale", "xandikos"; "external": that of $MS_DAV */
 	char dir[64];
 	pid_t pid;
 	unsigned int port;
-	char caldav[256], carddav[256], base[128];
+	char caldav[256], carddav[256];
 	struct conf_endpoint conf;
 	struct conf_mailbox mailbox;
-	const char *password;        /* what the endpoint is given */
+	const char *user, *password; /* what the endpoint is given */
 	struct endpoint ep;
 	struct arena *arena;
 	struct err err;
@@ -38,8 +38,6 @@ bool dav_box_start(struct dav_box *b, const char *server);
 void dav_box_stop(struct dav_box *b);
 enum code dav_box_open(struct dav_box *b);
 void dav_box_close(struct dav_box *b);
-/* Make a collection as another program would: "calendar" or "addressbook", below the user's home. */
-void dav_box_make(struct dav_box *b, const char *name, const char *type);
 /* Any request: the HTTP status. body NULL: none. path: from the server's root. */
 int dav_box_foreign(struct dav_box *b, const char *method, const char *path, const char *header, const char *body);
 

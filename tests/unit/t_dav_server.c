@@ -46,6 +46,8 @@ static void test_folders(void **state)
 	const char *deep = strcmp(b->server, "xandikos") == 0 ? "\xc3\x9c" "bung/Tiefer" : "\xc3\x9c" "bung/Tief%2Fer";
 	uint32_t all = 1U << EP_EVENTS | 1U << EP_TASKS | 1U << EP_CONTACTS;
 
+	size_t before = dav_box_list(b).n;
+
 	assert_int_equal(b->ep.caps.kinds, all);
 	assert_true(b->ep.caps.record_print & RECORD_SILENT);
 	assert_int_equal(make_folder(b, "Work", EP_EVENTS, &op), E_OK);
@@ -61,7 +63,7 @@ static void test_folders(void **state)
 	assert_false(span_eq(f->id, cards->id));
 	if (tasks)
 		(void)dav_box_folder(b, "Zu tun & <mehr>", EP_TASKS);
-	assert_int_equal(dav_box_list(b).n, strcmp(b->server, "xandikos") == 0 ? 5 : 4);
+	assert_int_equal(dav_box_list(b).n, before + 3 + tasks);
 	f = dav_box_folder(b, deep, EP_EVENTS);
 	assert_true(dav_box_list(b).complete);
 
@@ -189,14 +191,17 @@ static void test_changes(void **state)
 	assert_in_range(dav_box_foreign(b, "PUT", item_path(b, folder, "theirs.ics"), "Content-Type: text/calendar",
 					dav_event(b, "theirs", "new")), 200, 299);
 	struct ep_changes d = dav_box_changes(b, folder, c.cursor);
-	assert_true(d.complete && !d.full);
-	assert_int_equal(d.n, 2);
+	assert_true(d.complete);
+	/* Cyrus with expunge_mode immediate forgets what a token needs at every deletion */
+	bool forgetful = strcmp(b->server, "external") == 0 && d.full;
+	assert_true(forgetful || !d.full);
+	assert_int_equal(d.n, forgetful ? 12 : 2);
 	assert_non_null(dav_box_item(&d, SPAN_LIT("theirs.ics")));
 	const struct ep_item *edited = dav_box_item(&d, SPAN_LIT("c03.ics"));
 	assert_non_null(edited);
 	assert_false(span_eq(edited->version, dav_box_item(&c, SPAN_LIT("c03.ics"))->version));
-	assert_int_equal(d.n_gone, 1);
-	assert_true(span_eq_str(d.gone[0], "c04.ics"));
+	assert_int_equal(d.n_gone, !forgetful);
+	assert_true(forgetful || span_eq_str(d.gone[0], "c04.ics"));
 	later = dav_box_folder(b, "Changes", EP_EVENTS);
 	struct ep_changes none = dav_box_changes(b, folder, d.cursor);
 	assert_true(none.complete && none.n == 0 && none.n_gone == 0);
@@ -214,7 +219,8 @@ static void test_changes(void **state)
 	lost = dav_box_changes(b, &blind, SPAN_LIT("C"));
 	assert_true(lost.full && lost.complete && lost.n == 12);
 	assert_true(span_eq_str(lost.cursor, "C"));
-	blind.name = span_of(arena_printf(b->arena, "%sno-such/", b->base));
+	blind.name = span_of(arena_printf(b->arena, SPAN_FMT "no-such/", SPAN_ARG(span_cut(folder->name, 0,
+						folder->name.n - strlen("changes/")))));
 	struct ep_changes gone = { .folder = &blind };
 	assert_int_equal(ep_dav.changes(&b->ep, b->arena, &gone, 1, &b->err), E_OK);
 	assert_int_equal(gone.code, E_FOLDER_GONE);
@@ -341,5 +347,6 @@ int main(void)
 
 	run("radicale", &failed);
 	run("xandikos", &failed);
+	run("external", &failed);
 	return failed;
 }

@@ -52,6 +52,7 @@ struct dav_collections {
 struct dav {
 	struct endpoint *ep;
 	struct http *http;
+	const char *user;                /* who logs on */
 	struct arena *life, *scratch;    /* scratch: valid until the next response or call */
 	struct dav_service service[DAV_SIDES];
 	struct dav_collections ahead;    /* what open has listed already, until the first listing */

@@ -17,23 +17,6 @@ static const char *url_of(const struct conf_endpoint *conf, enum dav_side side)
 	return url != NULL && url[0] != '\0' ? url : NULL;
 }
 
-static enum code make(struct endpoint *ep, struct err *err)
-{
-	const struct conf_endpoint *conf = ep->env.conf;
-
-	if (url_of(conf, DAV_CALENDARS) == NULL && url_of(conf, DAV_CONTACTS) == NULL)
-		return err_set(err, E_CONF, "endpoint %s has no CalDAV and no CardDAV", conf->name);
-	struct dav *d = mem_alloc(sizeof(*d));
-
-	d->ep = ep;
-	d->life = arena_new(LIFE_MAX);
-	d->scratch = arena_new(SCRATCH_MAX);
-	ep->impl = d;
-	return E_OK;
-}
-
-/* --- logging on --- */
-
 static const char *user_of(const struct endpoint *ep)
 {
 	const struct conf_mailbox *box = ep->env.mailbox;
@@ -51,12 +34,30 @@ static const char *user_of(const struct endpoint *ep)
 	return box->smtp_name;
 }
 
+static enum code make(struct endpoint *ep, struct err *err)
+{
+	const struct conf_endpoint *conf = ep->env.conf;
+
+	if (url_of(conf, DAV_CALENDARS) == NULL && url_of(conf, DAV_CONTACTS) == NULL)
+		return err_set(err, E_CONF, "endpoint %s has no CalDAV and no CardDAV", conf->name);
+	struct dav *d = mem_alloc(sizeof(*d));
+
+	d->ep = ep;
+	d->user = user_of(ep);
+	d->life = arena_new(LIFE_MAX);
+	d->scratch = arena_new(SCRATCH_MAX);
+	ep->impl = d;
+	return E_OK;
+}
+
+/* --- logging on --- */
+
 static enum code make_client(struct dav *d, struct err *err)
 {
 	struct endpoint *ep = d->ep;
 	const char *auth = ep->env.conf->auth != NULL ? ep->env.conf->auth : "";
 	struct http_conf conf = {
-		.endpoint = ep->env.conf->name, .type = "dav", .ca_pem = ep->env.ca_pem, .user = user_of(ep),
+		.endpoint = ep->env.conf->name, .type = "dav", .ca_pem = ep->env.ca_pem, .user = d->user,
 		.bearer = strcmp(auth, "xoauth2") == 0 || strcmp(auth, "oauthbearer") == 0,
 		.in_flight = conf_max_connections(ep->env.conf),
 	};
@@ -78,7 +79,7 @@ static enum code prepare(struct dav *d, enum dav_side side, struct err *err)
 	if (template == NULL)
 		return E_OK;
 	v->wanted = true;
-	v->url = span_of(dav_expand(d->life, template, d->ep->env.mailbox->smtp_name, user_of(d->ep)));
+	v->url = span_of(dav_expand(d->life, template, d->ep->env.mailbox->smtp_name, d->user));
 	return http_allow(d->http, v->url, err);
 }
 

@@ -1,7 +1,8 @@
 /* dav_remember.c - where the homes were found, kept in the pairing's state: a pass that finds nothing changed
  * then asks each home once and nothing else.
  *
- * The value is lines: "1", the URL as configured and expanded, the origin, "single" or "homes", one home each.
+ * The value is lines: "2", the URL as configured and expanded, who logs on, the origin, "single" or "homes", one
+ * home each. Another URL or another login finds nothing: its home may be another one.
  */
 #include "dav.h"
 
@@ -28,14 +29,16 @@ bool dav_recall(struct dav *d, enum dav_side side)
 
 	if (env->kv_get == NULL || env->kv_get(env->ctx, key_of(side), d->life, &rest, &ignored) != E_OK)
 		return false;
-	if (!span_eq_str(next_line(&rest), "1") || !span_eq(next_line(&rest), v->url))
+	if (!span_eq_str(next_line(&rest), "2") || !span_eq(next_line(&rest), v->url) ||
+	    !span_eq_str(next_line(&rest), d->user))
 		return false;
 	v->origin = next_line(&rest);
 	v->single = span_eq_str(next_line(&rest), "single");
 	v->n_homes = 0;
 	while (rest.n > 0 && v->n_homes < DAV_HREF_MAX)
 		v->homes[v->n_homes++] = next_line(&rest);
-	return v->origin.n > 0 && v->n_homes > 0;
+	/* a redirect had led to another port of the same host */
+	return v->origin.n > 0 && v->n_homes > 0 && http_allow(d->http, v->origin, &ignored) == E_OK;
 }
 
 enum code dav_remember(struct dav *d, enum dav_side side, struct err *err)
@@ -47,7 +50,7 @@ enum code dav_remember(struct dav *d, enum dav_side side, struct err *err)
 	if (env->kv_put == NULL)
 		return E_OK;
 	buf_init(&b, (size_t)64 << 10);
-	buf_printf(&b, "1\n" SPAN_FMT "\n" SPAN_FMT "\n%s", SPAN_ARG(v->url), SPAN_ARG(v->origin),
+	buf_printf(&b, "2\n" SPAN_FMT "\n%s\n" SPAN_FMT "\n%s", SPAN_ARG(v->url), d->user, SPAN_ARG(v->origin),
 		   v->single ? "single" : "homes");
 	for (size_t i = 0; i < v->n_homes; i++)
 		buf_printf(&b, "\n" SPAN_FMT, SPAN_ARG(v->homes[i]));
