@@ -1,0 +1,96 @@
+"""Failures that tests order: of requests, of single elements, of connections.
+
+A rule is a dict:
+  kind     busy (fault ErrorServerBusy with `backoff` ms), busy-message (the same as HTTP 200), http (status
+           `status`), fault (SOAP fault `code`), error (one element is answered `code`), batch-stop (one element is
+           answered `code`, those after it ErrorBatchProcessingStopped), drop-before, drop-after (the connection is
+           cut before or after an element was carried out), drop (cut before anything), delay (`seconds`)
+  op       name of the operation, default all;  mailbox: only requests for this one
+  after    this many matching requests (or elements, for the kinds that are of elements) pass first
+  times    how often it strikes, default 1; 0 = until it is removed
+"""
+
+import time
+
+from soap import EwsError, Fault
+
+OF_ELEMENTS = ("error", "batch-stop", "drop-before", "drop-after")
+
+
+class Drop(Exception):
+    """Cut the connection without an answer."""
+
+
+class Status(Exception):
+    """Answer with an HTTP status of the proxies before Exchange."""
+
+    def __init__(self, status, headers=(), body=b""):
+        super().__init__(status)
+        self.status, self.headers, self.body = status, list(headers), body
+
+
+class Stop(EwsError):
+    """This element fails, and the rest of the batch is not processed."""
+
+
+class Faults:
+    def __init__(self):
+        self.rules = []
+
+    def add(self, rule):
+        rule = dict(rule)
+        rule.setdefault("after", 0)
+        rule.setdefault("times", 1)
+        self.rules.append(rule)
+
+    def _hit(self, op, box, kinds):
+        for rule in list(self.rules):
+            if rule["kind"] not in kinds or rule.get("op", op) != op:
+                continue
+            if rule.get("mailbox") and (box is None or box.address.lower() != rule["mailbox"].lower()):
+                continue
+            if rule["after"] > 0:
+                rule["after"] -= 1
+                continue
+            if rule["times"]:
+                rule["times"] -= 1
+                if not rule["times"]:
+                    self.rules.remove(rule)
+            return rule
+        return None
+
+    def request(self, op, box):
+        """Strikes a whole request, before anything is done."""
+        rule = self._hit(op, box, ("busy", "http", "fault", "drop", "delay"))
+        if rule is None:
+            return
+        kind = rule["kind"]
+        if kind == "delay":
+            time.sleep(rule["seconds"])
+        elif kind == "drop":
+            raise Drop()
+        elif kind == "http":
+            body = rule.get("body", "<html>Server Error in '/EWS' Application.</html>").encode()
+            raise Status(rule["status"], [(n, v) for n, v in rule.get("headers", {}).items()], body)
+        elif kind == "busy":
+            raise Fault("ErrorServerBusy", values={"BackOffMilliseconds": rule.get("backoff", 1000)},
+                        http=rule.get("status", 500))
+        else:
+            raise Fault(rule["code"], rule.get("text"), values=rule.get("values"), http=rule.get("status", 500))
+
+    def whole(self, op, box):
+        """An error for all elements of this request, answered with HTTP 200."""
+        rule = self._hit(op, box, ("busy-message",))
+        return rule and EwsError("ErrorServerBusy", values={"BackOffMilliseconds": rule.get("backoff", 1000)})
+
+    def element(self, op, box):
+        """Before an element: raises, or gives what to do after it was carried out."""
+        rule = self._hit(op, box, OF_ELEMENTS)
+        if rule is None:
+            return None
+        if rule["kind"] == "drop-before":
+            raise Drop()
+        if rule["kind"] == "drop-after":
+            return Drop()
+        make = Stop if rule["kind"] == "batch-stop" else EwsError
+        raise make(rule.get("code", "ErrorInternalServerTransientError"), rule.get("text"))

@@ -1,0 +1,96 @@
+"""The small operations: names, ids, configurations, Autodiscover."""
+
+import base64
+import xml.etree.ElementTree as ET
+
+import batch
+import ids
+from soap import EwsError, child_text, el, local, mel, response, success
+
+
+def resolve_names(call):
+    text = (call.request.findtext("{*}UnresolvedEntry") or "").lower()
+    text = text.partition(":")[2] if text.startswith(("smtp:", "sip:")) else text
+
+    def one(_):
+        found = [b for b in call.org.mailboxes.values()
+                 if b.address.lower().startswith(text) or text in b.name.lower() or text in b.aliases]
+        if not found:
+            raise EwsError("ErrorNameResolutionNoResults", "No results were found.")
+        rows = [el("Resolution", None, el("Mailbox", None, el("Name", b.name), el("EmailAddress", b.address),
+                                          el("RoutingType", "SMTP"), el("MailboxType", "Mailbox"))) for b in found]
+        return [mel("ResolutionSet", None, *rows, TotalItemsInView=len(rows), IncludesLastItemInRange="true")]
+    return response("ResolveNames", batch.run(call, "ResolveNames", [None], one))
+
+
+def convert_id(call):
+    """Only checks and echoes ids; other formats are the same bytes in hex."""
+    to = call.request.get("DestinationFormat")
+
+    def one(e):
+        if local(e) != "AlternateId":
+            raise EwsError("ErrorInvalidOperation", "Public folders are not known here.")
+        box = call.org.mailboxes.get(e.get("Mailbox", "").lower())
+        if box is None:
+            raise EwsError("ErrorNonExistentMailbox")
+        text = e.get("Id")
+        if e.get("Format") in ("EntryId", "StoreId"):
+            text = text.replace("_", "+").replace("-", "/")
+        elif e.get("Format") == "HexEntryId":
+            text = base64.b64encode(bytes.fromhex(text)).decode()
+        ids.parse(box.address, text, ("item", "folder", "occurrence"))
+        if to == "HexEntryId":
+            text = base64.b64decode(text).hex().upper()
+        x = mel("AlternateId", None, Format=to, Id=text, Mailbox=box.address)
+        x.set("{http://www.w3.org/2001/XMLSchema-instance}type", "t:AlternateIdType")
+        return [x]
+    return response("ConvertId", batch.run(call, "ConvertId", call.request.find("{*}SourceIds"), one))
+
+
+def get_user_configuration(call):
+    def one(_):
+        raise EwsError("ErrorItemNotFound", "There is no such configuration.")
+    return response("GetUserConfiguration", batch.run(call, "GetUserConfiguration", [None], one))
+
+
+def unsupported(call):
+    raise EwsError("ErrorInvalidRequest", "%s is not known here." % call.op)
+
+
+A_REQUEST = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
+A_ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
+A_SCHEMA = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
+
+
+def autodiscover(org, data, url):
+    """The bytes of a POX answer: the EWS address of a mailbox, or error 500 of the protocol."""
+    try:
+        root = ET.fromstring(data)
+        address = (root.findtext(".//{*}EMailAddress") or "").strip()
+        wanted = root.findtext(".//{*}AcceptableResponseSchema")
+    except ET.ParseError:
+        address = wanted = None
+    top = ET.Element("{%s}Autodiscover" % A_SCHEMA)
+    if wanted != A_ANSWER or (address or "").lower() not in org.mailboxes:
+        r = ET.SubElement(top, "{%s}Response" % A_SCHEMA)
+        e = ET.SubElement(r, "{%s}Error" % A_SCHEMA, {"Time": "00:00:00.0000000", "Id": "1"})
+        bad = wanted != A_ANSWER
+        ET.SubElement(e, "{%s}ErrorCode" % A_SCHEMA).text = "600" if bad else "500"
+        ET.SubElement(e, "{%s}Message" % A_SCHEMA).text = "Invalid Request" if bad else "The email address " \
+            "can't be found."
+        return ET.tostring(top, encoding="utf-8", xml_declaration=True)
+    box = org.mailboxes[address.lower()]
+    q = "{%s}" % A_ANSWER
+    r = ET.SubElement(top, q + "Response")
+    user = ET.SubElement(r, q + "User")
+    ET.SubElement(user, q + "DisplayName").text = box.name
+    ET.SubElement(user, q + "AutoDiscoverSMTPAddress").text = box.address
+    account = ET.SubElement(r, q + "Account")
+    ET.SubElement(account, q + "AccountType").text = "email"
+    ET.SubElement(account, q + "Action").text = "settings"
+    for kind in ("EXCH", "EXPR"):
+        p = ET.SubElement(account, q + "Protocol")
+        ET.SubElement(p, q + "Type").text = kind
+        ET.SubElement(p, q + "EwsUrl").text = url
+        ET.SubElement(p, q + "ASUrl").text = url
+    return ET.tostring(top, encoding="utf-8", xml_declaration=True)
