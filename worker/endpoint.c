@@ -58,6 +58,18 @@ const char *ep_role_name(enum ep_role role)
 	return names[role];
 }
 
+struct span ep_color(struct span text)
+{
+	text = span_trim(text);
+	if ((text.n != 7 && text.n != 9) || text.p[0] != '#')
+		return SPAN_NONE;
+	for (size_t i = 1; i < text.n; i++) {
+		if (strchr("0123456789abcdefABCDEF", text.p[i]) == NULL)
+			return SPAN_NONE;
+	}
+	return span_cut(text, 0, 7);
+}
+
 const char *ep_op_name(enum ep_op_kind kind)
 {
 	static const char *const names[] = {

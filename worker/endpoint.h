@@ -50,6 +50,8 @@ enum ep_role {
 	EP_ROLES
 };
 const char *ep_role_name(enum ep_role role);
+/* "#RRGGBB" out of what a server or a file says ("#RRGGBBAA\n" ...); SPAN_NONE if it is no colour. */
+struct span ep_color(struct span text);
 
 /* System flags. \Recent does not exist here; everything else is a keyword. */
 enum {
@@ -85,6 +87,7 @@ struct ep_folder {
 	uint64_t count;              /* items; UINT64_MAX = not known */
 	uint32_t flags;              /* system flags it can hold; 0 = not known yet (then all) */
 	bool keywords;               /* new keywords can be stored; true until known otherwise */
+	struct span color;           /* of a calendar or task list, "#RRGGBB"; empty = none */
 };
 
 /* Listing of all folders. complete == false: nothing may be concluded from an absence. */
@@ -181,6 +184,7 @@ struct ep_folder_op {
 	struct span path;                /* CREATE, RENAME: canonical path wanted */
 	enum ep_role role;               /* CREATE: mark it so if the server is able to */
 	enum ep_kind item_kind;          /* CREATE */
+	struct span color;               /* CREATE: give it that colour if there is such a thing */
 	const struct ep_folder *folder;  /* RENAME, REMOVE */
 	enum code code;                  /* out; E_FOLDER_EXISTS on CREATE: folder_r is filled as well */
 	const char *text;

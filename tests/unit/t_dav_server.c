@@ -58,12 +58,19 @@ static void test_folders(void **state)
 	assert_int_equal(make_folder(b, "Zu tun & <mehr>", EP_TASKS, &op), tasks ? E_OK : E_FOLDER_REFUSED);
 	assert_int_equal(make_folder(b, deep, EP_EVENTS, &op), E_OK);
 
+	op = (struct ep_folder_op){ .kind = EP_FOLDER_CREATE, .path = SPAN_LIT("Red"), .item_kind = EP_EVENTS,
+				    .color = SPAN_LIT("#ff0000") };
+	assert_int_equal(ep_dav.folders(&b->ep, b->arena, &op, 1, &b->err), E_OK);
+	assert_int_equal(op.code, E_OK);
+	if (strcmp(b->server, "xandikos") != 0)      /* it takes the colour and forgets it */
+		assert_true(span_eq_str(dav_box_folder(b, "Red", EP_EVENTS)->color, "#ff0000"));
+
 	const struct ep_folder *f = dav_box_folder(b, "Work", EP_EVENTS), *cards = dav_box_folder(b, "Work", EP_CONTACTS);
 	assert_true(f->id_stable && f->selectable && f->mark.n > 0 && f->name.p[f->name.n - 1] == '/');
 	assert_false(span_eq(f->id, cards->id));
 	if (tasks)
 		(void)dav_box_folder(b, "Zu tun & <mehr>", EP_TASKS);
-	assert_int_equal(dav_box_list(b).n, before + 3 + tasks);
+	assert_int_equal(dav_box_list(b).n, before + 4 + tasks);
 	f = dav_box_folder(b, deep, EP_EVENTS);
 	assert_true(dav_box_list(b).complete);
 

@@ -671,12 +671,14 @@ static void t_folders(void **state)
 static void t_roles(void **state)
 {
 	struct ep_folder_op op = { .kind = EP_FOLDER_CREATE, .item_kind = EP_EVENTS, .path = SPAN_LIT("Kalender"),
+				   .color = SPAN_LIT("#00ff7f"),
 				   .role = EP_ROLE_CALENDAR };
 
 	(void)state;
 	assert_int_equal(box_tree(&b, &op), E_OK);
 	assert_int_equal(op.folder_r.role, EP_ROLE_CALENDAR);
 	assert_int_equal(folder(EP_EVENTS, "Kalender")->role, EP_ROLE_CALENDAR);
+	assert_true(span_eq_str(folder(EP_EVENTS, "Kalender")->color, "#00ff7f"));
 }
 
 /* What an interruption left goes, what somebody put into it is shown. */

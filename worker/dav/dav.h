@@ -35,7 +35,7 @@ struct dav_service {
 /* A collection of items as the server lists it. */
 struct dav_collection {
 	enum ep_kind kind;
-	struct span path, display, mark;
+	struct span path, display, mark, color;
 	uint64_t max_bytes;              /* 0 = not told */
 	uint32_t cards;                  /* DAV_VCARD_*; 0 = not told */
 	bool is_default;
@@ -91,7 +91,8 @@ void dav_call_propfind(struct dav_call *c, const char *url, unsigned int depth, 
 void dav_call_expect(struct dav_call *c, dav_response_fn *fn, void *ctx);
 void dav_xml_text(struct buf *b, struct span text);           /* escaped */
 #define DAV_XMLNS \
-	" xmlns:D=\"" DAV_D "\" xmlns:C=\"" DAV_CAL "\" xmlns:A=\"" DAV_CARD "\" xmlns:S=\"" DAV_CS "\""
+	" xmlns:D=\"" DAV_D "\" xmlns:C=\"" DAV_CAL "\" xmlns:A=\"" DAV_CARD "\" xmlns:S=\"" DAV_CS "\"" \
+	" xmlns:I=\"" DAV_APPLE "\""
 #define DAV_XML "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
 /* All of them, several at a time. The code is http_run()'s: of what ends the whole call. */
 enum code dav_run(struct dav *d, struct arena *arena, struct dav_call **calls, size_t n, struct err *err) MS_MUST_USE;

@@ -56,9 +56,10 @@ static struct span new_segment(struct arena *arena, struct span name, unsigned i
 }
 
 /* `comps`: of a calendar, as elements. extended: MKCOL of RFC 5689, else MKCALENDAR. */
-static void make_request(struct dav_call *c, const char *url, enum ep_kind kind, struct span name, const char *comps,
-			 bool extended)
+static void make_request(struct dav_call *c, const char *url, const struct ep_folder_op *op, struct span name,
+			 const char *comps, bool extended, bool colored)
 {
+	enum ep_kind kind = op->item_kind;
 	struct buf *b = &c->body;
 
 	dav_call_init(c, extended ? "MKCOL" : "MKCALENDAR", url);
@@ -70,6 +71,8 @@ static void make_request(struct dav_call *c, const char *url, enum ep_kind kind,
 	buf_add_str(b, "<D:displayname>");
 	dav_xml_text(b, name);
 	buf_add_str(b, "</D:displayname>");
+	if (colored)
+		buf_printf(b, "<I:calendar-color>" SPAN_FMT "</I:calendar-color>", SPAN_ARG(op->color));
 	if (kind != EP_CONTACTS)
 		buf_printf(b, "<C:supported-calendar-component-set>%s</C:supported-calendar-component-set>", comps);
 	buf_printf(b, "</D:prop></D:set></%s>", extended ? "D:mkcol" : "C:mkcalendar");
@@ -95,13 +98,15 @@ static enum code create_at(struct dav *d, struct arena *arena, struct ep_folder_
 	enum code why = E_UNSUPPORTED;
 
 	*taken_r = false;
-	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+	/* a second time without the colour, for a server that does not like it */
+	for (size_t n = op->color.n > 0 ? 0 : ARRAY_LEN(ways); n < 2 * ARRAY_LEN(ways); n++) {
+		size_t i = n % ARRAY_LEN(ways);
 		struct dav_call c;
 
 		if (ways[i].comps[op->item_kind] == NULL)
 			continue;
-		make_request(&c, dav_url(d, arena, dav_side_of(op->item_kind), place), op->item_kind, name,
-			     ways[i].comps[op->item_kind], ways[i].extended);
+		make_request(&c, dav_url(d, arena, dav_side_of(op->item_kind), place), op, name,
+			     ways[i].comps[op->item_kind], ways[i].extended, n < ARRAY_LEN(ways));
 		enum code rc = dav_run_one(d, arena, &c, err);
 		bool made = rc == E_OK && good(&c);
 

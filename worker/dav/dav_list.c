@@ -11,8 +11,9 @@
 #include <stdlib.h>
 
 #define PROPS \
-	"<D:resourcetype/><D:displayname/><D:sync-token/><S:getctag/><C:supported-calendar-component-set/>" \
-	"<C:schedule-default-calendar-URL/><C:max-resource-size/><A:max-resource-size/><A:supported-address-data/>"
+	"<D:resourcetype/><D:displayname/><I:calendar-color/><D:sync-token/><S:getctag/>" \
+	"<C:supported-calendar-component-set/><C:schedule-default-calendar-URL/><C:max-resource-size/>" \
+	"<A:max-resource-size/><A:supported-address-data/>"
 #define ROOM ((size_t)64 << 10)
 #define NAME_MAX_BYTES 1024
 
@@ -93,6 +94,7 @@ static enum code on_response(void *ctx, const struct dav_response *r, struct err
 	all->c = arena_grow(arena, all->c, all->n, sizeof(*all->c), &all->cap);
 	all->c[all->n++] = (struct dav_collection){
 		.kind = kind, .path = dav_as_collection(arena, path), .mark = mark_of(arena, p),
+		.color = arena_span(arena, ep_color(p->text[DAV_TEXT_COLOR])),
 		.display = arena_span(arena, p->text[DAV_TEXT_NAME]), .max_bytes = max_of(p), .cards = p->cards,
 	};
 	return E_OK;
@@ -213,7 +215,7 @@ void dav_make_list(struct arena *arena, const struct dav_collections *all, struc
 		list_r->folders[list_r->n++] = (struct ep_folder){
 			.kind = c->kind, .path = path, .name = name, .id = name, .id_stable = true, .selectable = true,
 			.role = c->is_default && c->kind == EP_EVENTS ? EP_ROLE_CALENDAR : EP_ROLE_NONE,
-			.mark = arena_span(arena, c->mark), .count = UINT64_MAX,
+			.mark = arena_span(arena, c->mark), .color = arena_span(arena, c->color), .count = UINT64_MAX,
 		};
 	}
 }

@@ -14,9 +14,11 @@
 #define DAV_CAL "urn:ietf:params:xml:ns:caldav"
 #define DAV_CARD "urn:ietf:params:xml:ns:carddav"
 #define DAV_CS "http://calendarserver.org/ns/"
+#define DAV_APPLE "http://apple.com/ns/ical/"
 #define DAV_TEXT_LIST(X) \
 	X(NAME, DAV_D, "displayname") X(ETAG, DAV_D, "getetag") X(TOKEN, DAV_D, "sync-token") \
 	X(CTAG, DAV_CS, "getctag") X(EVENT, DAV_CAL, "calendar-data") X(CARD, DAV_CARD, "address-data") \
+	X(COLOR, DAV_APPLE, "calendar-color") \
 	X(CAL_MAX, DAV_CAL, "max-resource-size") X(CARD_MAX, DAV_CARD, "max-resource-size")
 enum dav_text {
 #define X(id, ns, name) DAV_TEXT_##id,

@@ -27,6 +27,7 @@
 #define VDIR_REMOVED ".mailshadow-removed-"
 #define VDIR_LABEL "displayname"
 #define VDIR_LABEL_MAX 255
+#define VDIR_COLOR "color"
 #define VDIR_VERSION_MAX 128
 
 /* "Calendars", and ".ics". */

@@ -15,26 +15,32 @@
 
 /* --- names --- */
 
-/* What somebody wrote into `displayname`, if it can be a name. */
-static bool read_label(struct arena *arena, int fd, struct span *label_r)
+/* A small file of a collection, without white space around it; SPAN_NONE if there is none, or it is large. */
+static struct span read_word(struct arena *arena, int fd, const char *name)
 {
 	char text[VDIR_LABEL_MAX + 64];
-	int file = openat(fd, VDIR_LABEL, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	size_t n = 0;
 
 	if (file < 0)
-		return false;
-	bool ok = io_read_full(file, text, sizeof(text), &n, VDIR_LABEL, NULL) == E_OK;
-	struct span label = span_trim(span_bytes(text, n));
-
+		return SPAN_NONE;
+	bool ok = io_read_full(file, text, sizeof(text), &n, name, NULL) == E_OK;
 	close(file);
-	if (!ok || n == sizeof(text) || label.n == 0 || label.n > VDIR_LABEL_MAX || !span_is_utf8(label))
+	return ok && n < sizeof(text) ? arena_span(arena, span_trim(span_bytes(text, n))) : SPAN_NONE;
+}
+
+/* What somebody wrote into `displayname`, if it can be a name. */
+static bool read_label(struct arena *arena, int fd, struct span *label_r)
+{
+	struct span label = read_word(arena, fd, VDIR_LABEL);
+
+	if (label.n == 0 || label.n > VDIR_LABEL_MAX || !span_is_utf8(label))
 		return false;
 	for (size_t i = 0; i < label.n; i++) {
 		if ((unsigned char)label.p[i] < ' ' || label.p[i] == 0x7f)
 			return false;
 	}
-	*label_r = arena_span(arena, label);
+	*label_r = label;
 	return true;
 }
 
@@ -82,6 +88,7 @@ static enum code fill(struct arena *arena, int fd, enum ep_kind kind, struct ent
 	e->folder.kind = kind;
 	e->folder.selectable = true;
 	e->folder.path = plain;
+	e->folder.color = ep_color(read_word(arena, fd, VDIR_COLOR));
 	if (read_label(arena, fd, &label)) {
 		e->folder.path = path_encode_component(arena, label);
 		vdir_dir_name(label, 0, wanted);

@@ -36,7 +36,7 @@ static bool starts(const char *name, const char *prefix)
 /* Files that belong to the collection and may go with it. */
 static bool is_known_file(const char *name)
 {
-	return strcmp(name, VDIR_LABEL) == 0 || strcmp(name, "color") == 0 || strcmp(name, "description") == 0 ||
+	return strcmp(name, VDIR_LABEL) == 0 || strcmp(name, VDIR_COLOR) == 0 || strcmp(name, "description") == 0 ||
 	       strcmp(name, "order") == 0 || starts(name, "mailshadow-") || starts(name, ".mailshadow-") ||
 	       starts(name, ".displayname.");
 }
@@ -98,7 +98,8 @@ static enum code label_of(struct arena *arena, struct span path, struct span *la
 	return E_OK;
 }
 
-static enum code build(int root, const char *hidden, struct span label, enum ep_role role, struct err *err)
+static enum code build(int root, const char *hidden, struct span label, const struct ep_folder_op *op,
+		       struct err *err)
 {
 	if (mkdirat(root, hidden, 0700) != 0)
 		return maildir_errno(err, E_FOLDER_REFUSED, "a new collection");
@@ -106,10 +107,11 @@ static enum code build(int root, const char *hidden, struct span label, enum ep_
 	if (fd < 0)
 		return maildir_errno(err, E_FOLDER_REFUSED, "a new collection");
 	enum code rc = E_OK;
-	if (maildir_put_new(fd, VDIR_LABEL, label, 0600) != 0)
+	if (maildir_put_new(fd, VDIR_LABEL, label, 0600) != 0 ||
+	    (op->color.n > 0 && maildir_put_new(fd, VDIR_COLOR, op->color, 0600) != 0))
 		rc = maildir_errno(err, E_FOLDER_REFUSED, "a new collection");
 	if (rc == E_OK)
-		rc = local_new_folder_id(fd, role, err);
+		rc = local_new_folder_id(fd, op->role, err);
 	close(fd);
 	return rc;
 }
@@ -153,7 +155,7 @@ static enum code make(struct local *l, int root, struct arena *arena, struct ep_
 	if (fail_step("collection build"))
 		return stopped(err);
 	vdir_hidden_name(VDIR_NEW, hidden);
-	enum code rc = build(root, hidden, label, op->role, err);
+	enum code rc = build(root, hidden, label, op, err);
 	if (rc == E_OK)
 		rc = place(root, hidden, label, dir, err);
 	if (rc != E_OK) {

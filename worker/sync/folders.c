@@ -100,6 +100,14 @@ static enum code refused(struct pass *p, const struct ep_folder_op *op, struct s
 	return E_OK;
 }
 
+/* The colour of the side that has the folder already. */
+static struct span color_of(const struct plan_folder *f)
+{
+	const struct ep_folder *there = f->ep[SIDE_LEFT] != NULL ? f->ep[SIDE_LEFT] : f->ep[SIDE_RIGHT];
+
+	return there != NULL ? there->color : SPAN_NONE;
+}
+
 /* Commit the rows with the wanted paths: what is interrupted after this is adopted by path. */
 static enum code intend(struct pass *p, const struct folder_step *steps, size_t n, struct err *err)
 {
@@ -151,7 +159,8 @@ enum code pass_create_folders(struct pass *p, const struct folder_step *steps, s
 		enum side s = steps[i].side;
 
 		ops[s][count[s]++] = (struct ep_folder_op){ .kind = EP_FOLDER_CREATE, .path = steps[i].path,
-							    .role = row->role, .item_kind = row->kind };
+							    .role = row->role, .item_kind = row->kind,
+							    .color = color_of(&p->plan.folders[steps[i].folder]) };
 	}
 	if (rc == E_OK)
 		rc = pass_both(p, EP_V_FOLDERS, p->arena, items, count, err);
