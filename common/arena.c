@@ -158,12 +158,38 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return p;
 }
 
+/* An array that has a block of its own grows with it, and leaves nothing behind. */
+static char *grow_block(struct arena *a, const void *old, size_t had, size_t wanted)
+{
+	struct block **at = &a->head;
+
+	while (*at != NULL && (*at)->data != old)
+		at = &(*at)->next;
+	if (*at == NULL || *at == a->head || (*at)->size != had || wanted - had > a->ceiling - a->total)
+		return NULL;
+	struct block *b = mem_realloc(*at, 1, sizeof(*b) + wanted);
+
+	memset(b->data + had, 0, wanted - had);
+	b->size = wanted;
+	*at = b;
+	a->total += wanted - had;
+	return b->data;
+}
+
 void *arena_grow(struct arena *a, void *old, size_t n, size_t size, size_t *cap)
 {
 	if (n < *cap)
 		return old;
-	size_t want = *cap < 16 ? 16 : *cap * 2;
-	char *p = arena_calloc(a, want, size);
+	size_t want = *cap < 16 ? 16 : *cap * 2, had = *cap * size, bytes;
+	char *p = NULL;
+
+	if (had > BLOCK / 4 && !__builtin_mul_overflow(want, size, &bytes))
+		p = grow_block(a, old, had, bytes);
+	if (p != NULL) {
+		*cap = want;
+		return p;
+	}
+	p = arena_calloc(a, want, size);
 
 	if (n > 0)
 		memcpy(p, old, n * size);

@@ -121,6 +121,15 @@ static bool placed(const struct world *w, int side, unsigned uid)
 	return false;
 }
 
+/* Digests that are equal where that byte is. */
+static const uint8_t *digest_like(uint8_t first)
+{
+	static uint8_t digests[256][DIGEST_SIZE];
+
+	digests[first][0] = first;
+	return digests[first];
+}
+
 /* What two complete listings against the base say. */
 static void observe(struct world *w, struct plan *plan, struct base_folder rows[FOLDERS])
 {
@@ -163,8 +172,7 @@ static void observe(struct world *w, struct plan *plan, struct base_folder rows[
 			n->has_key = true;
 			n->key = key_of(it->identity);
 			n->size = 10;
-			n->has_digest = true;
-			n->digest[0] = (uint8_t)(it->identity + 1);
+			n->digest = digest_like((uint8_t)(it->identity + 1));
 		}
 	}
 }
@@ -302,12 +310,12 @@ static void digest(const struct world *w, struct plan *plan)
 	for (size_t i = 0; i < plan->n_undecided; i++) {
 		struct plan_new *n = plan->undecided[i];
 
-		n->has_digest = true;
+		n->digest = digest_like(0);
 		for (size_t k = 0; k < w->side[n->side].n; k++) {
 			const struct m_item *it = &w->side[n->side].items[k];
 
 			if (it->there && it->uid == uid_of(n->id))
-				n->digest[0] = (uint8_t)(it->identity + 1);
+				n->digest = digest_like((uint8_t)(it->identity + 1));
 		}
 	}
 }

@@ -338,9 +338,15 @@ enum code pass_apply(struct pass *p, struct err *err)
 {
 	struct apply a = { .p = p, .arena = arena_new(PASS_ARENA) };
 
+	size_t creates[SIDES] = { 0, 0 }, small[SIDES] = { 0, 0 };
+
+	for (size_t i = 0; i < p->plan.n_ops; i++) {
+		creates[p->plan.ops[i].side] += p->plan.ops[i].kind == PO_CREATE;
+		small[p->plan.ops[i].side] += p->plan.ops[i].kind != PO_CREATE;
+	}
 	for (int s = 0; s < SIDES; s++) {
-		a.stream[s].creates = arena_calloc(p->arena, p->plan.n_ops + 1, sizeof(struct plan_op *));
-		a.stream[s].small = arena_calloc(p->arena, p->plan.n_ops + 1, sizeof(struct plan_op *));
+		a.stream[s].creates = arena_calloc(p->arena, creates[s] + 1, sizeof(struct plan_op *));
+		a.stream[s].small = arena_calloc(p->arena, small[s] + 1, sizeof(struct plan_op *));
 	}
 	enum code rc = record_decisions(&a, err);
 	sort_ops(&a);

@@ -71,7 +71,7 @@ static void take_meta(struct plan_new *n, const struct ep_meta *m, struct pass *
 
 struct batch {
 	struct plan_new **news;
-	size_t n;
+	size_t n, cap;
 };
 
 /* The headers of many messages are large: chunk by chunk, in an arena of their own. */
@@ -109,10 +109,11 @@ static enum code describe(struct pass *p, struct batch all[SIDES], struct err *e
 
 static void take_digest(struct plan_new *n, struct ep_fetch *f, struct pass *p)
 {
+	uint8_t *digest = arena_raw(p->arena, DIGEST_SIZE);
 	struct err ignored = ERR_INIT;
 
-	if (f->code == E_OK && f->body != NULL && body_digest(f->body, NULL, n->digest, &ignored) == E_OK) {
-		n->has_digest = true;
+	if (f->code == E_OK && f->body != NULL && body_digest(f->body, NULL, digest, &ignored) == E_OK) {
+		n->digest = digest;
 	} else {
 		n->skip = true;
 		p->plan.folders[n->folder].dirty[n->side] = true;
@@ -158,16 +159,14 @@ static enum code describe_wanted(struct pass *p, struct err *err)
 	bool gone[SIDES];
 	const struct need *need = survey(p, gone);
 
-	for (int s = 0; s < SIDES; s++) {
-		all[s].news = arena_calloc(p->arena, p->plan.n_news + 1, sizeof(*all[s].news));
-		records[s].news = arena_calloc(p->arena, p->plan.n_news + 1, sizeof(*records[s].news));
-	}
 	for (size_t i = 0; i < p->plan.n_news; i++) {
 		struct plan_new *n = p->plan.news[i];
 		struct batch *b = plan_records(&p->plan, n->folder) ? &records[n->side] : &all[n->side];
 
-		if (wanted(p, need, gone, n))
-			b->news[b->n++] = n;
+		if (!wanted(p, need, gone, n))
+			continue;
+		b->news = arena_grow(p->arena, b->news, b->n, sizeof(*b->news), &b->cap);
+		b->news[b->n++] = n;
 	}
 	enum code rc = describe(p, all, err);
 	if (rc != E_OK)

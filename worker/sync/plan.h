@@ -65,8 +65,7 @@ struct plan_new {
 	struct mailkey key;
 	uint64_t size;
 	struct span stable_key;
-	bool has_digest;
-	uint8_t digest[DIGEST_SIZE];         /* of the bytes after the header */
+	const uint8_t *digest;               /* DIGEST_SIZE bytes: of those after the header; NULL: not known */
 	struct base_solo *solo;              /* the row it has, or NULL */
 	bool passive;                        /* may be adopted, is not created (quarantined, held) */
 	bool known_again;                    /* same identity as a place that is still there */

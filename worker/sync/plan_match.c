@@ -112,14 +112,17 @@ static int cmp_places_by_key(const void *va, const void *vb)
 /* The news that still may be matched, in a fresh array. */
 static struct plan_new **open_news(struct plan *plan, int side, size_t *n_r)
 {
-	struct plan_new **list = arena_calloc(plan->arena, plan->n_news + 1, sizeof(*list));
+	struct plan_new **list = NULL;
+	size_t cap = 0;
 
 	*n_r = 0;
 	for (size_t i = 0; i < plan->n_news; i++) {
 		struct plan_new *n = plan->news[i];
 
-		if (!n->taken && !n->skip && n->has_key && n->id.n > 0 && (side < 0 || (int)n->side == side))
-			list[(*n_r)++] = n;
+		if (n->taken || n->skip || !n->has_key || n->id.n == 0 || (side >= 0 && (int)n->side != side))
+			continue;
+		list = arena_grow(plan->arena, list, *n_r, sizeof(*list), &cap);
+		list[(*n_r)++] = n;
 	}
 	return list;
 }
@@ -170,7 +173,8 @@ static void anchor_alike(struct plan *plan, enum side side, bool lost,
 	struct plan_new **news = open_news(plan, (int)side, &n_news);
 	sort_side = side;
 	qsort(places, n_places, sizeof(*places), cmp_places);
-	qsort(news, n_news, sizeof(*news), cmp_news);
+	if (n_news > 1)
+		qsort(news, n_news, sizeof(*news), cmp_news);
 	while (i < n_places && j < n_news) {
 		struct plan_place *p = places[i];
 		struct plan_new *n = news[j];
@@ -208,7 +212,7 @@ static void judge_anchors(struct plan *plan, enum side side)
 static void want_digest(struct plan *plan, struct plan_new **group, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (group[i]->has_digest)
+		if (group[i]->digest != NULL)
 			continue;
 		plan->undecided = arena_grow(plan->arena, plan->undecided, plan->n_undecided,
 					     sizeof(*plan->undecided), &plan->cap_undecided);
@@ -239,7 +243,7 @@ static bool same_bytes(struct plan *plan, struct plan_place *p, struct plan_new 
 	}
 	if (p->copy->skip || n->skip)
 		return false;
-	if (p->copy->has_digest && n->has_digest)
+	if (p->copy->digest != NULL && n->digest != NULL)
 		return memcmp(p->copy->digest, n->digest, DIGEST_SIZE) == 0;
 	struct plan_new *both[] = { p->copy, n };
 
@@ -295,7 +299,8 @@ static void move_side(struct plan *plan, enum side side)
 	struct plan_new **news = open_news(plan, (int)side, &n_news);
 	sort_side = side;
 	qsort(places, n_places, sizeof(*places), cmp_places_by_key);
-	qsort(news, n_news, sizeof(*news), cmp_news_by_key);
+	if (n_news > 1)
+		qsort(news, n_news, sizeof(*news), cmp_news_by_key);
 	while (i < n_places && j < n_news) {
 		int c = cmp_place_news(places[i], news[j], false);
 		size_t np = run_of_places(places, i, n_places), nn = run_of_news(news, j, n_news);
@@ -373,7 +378,7 @@ static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 static bool all_digested(struct plan_new **group, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!group[i]->has_digest)
+		if (group[i]->digest == NULL)
 			return false;
 	}
 	return true;
@@ -410,7 +415,8 @@ static void adopt_all(struct plan *plan)
 	size_t n;
 	struct plan_new **news = open_news(plan, -1, &n);
 
-	qsort(news, n, sizeof(*news), cmp_news);
+	if (n > 1)
+		qsort(news, n, sizeof(*news), cmp_news);
 	for (size_t i = 0; i < n;) {
 		size_t left = 0, j = i;
 
@@ -444,7 +450,8 @@ static void adopt_by_fallback(struct plan *plan)
 		if (news[i]->fallback != 0)
 			news[kept++] = news[i];
 	}
-	qsort(news, kept, sizeof(*news), cmp_fallback);
+	if (kept > 1)
+		qsort(news, kept, sizeof(*news), cmp_fallback);
 	for (size_t i = 0, j; i < kept; i = j) {
 		j = i + 1;
 		while (j < kept && news[j]->folder == news[i]->folder && news[j]->fallback == news[i]->fallback)
