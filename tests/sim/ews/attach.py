@@ -5,6 +5,7 @@ import binascii
 
 import batch
 import ids
+import mail
 import shape
 from soap import EwsError, child_text, el, local, mel, response, truth
 from store import Attachment
@@ -49,6 +50,8 @@ def create_attachment(call):
         item = items.target(call, parent, write=True)
         if parent.get("ChangeKey") and ids.check_key(parent.get("ChangeKey")) < state["key"]:
             raise EwsError("ErrorStaleObject")
+        if hasattr(item, "own_attachments"):
+            item.own_attachments()
         a = add(call, item, e)
         item.touch()
         if item.mime is not None and not item.draft:
@@ -75,7 +78,6 @@ def get_attachment(call):
         item, _, a = call.box_of(e.get("Id")).find_attachment(e.get("Id"))
         x = shape.attachment(call, item, a, True, body)
         if mime and a.item is not None:
-            import mail
             inner = x[-1]
             inner.insert(0, el("MimeContent", base64.b64encode(mail.generate(call, a.item)).decode(),
                                CharacterSet="UTF-8"))

@@ -8,6 +8,7 @@ import fields
 import ids
 import mail
 import mapi
+import occurrences
 import order
 from fields import UTC, when, zulu
 from shape import Shape, render
@@ -32,7 +33,6 @@ def hook(item, name):
 
 def target(call, e, write=False):
     """What an id element names: an Item, or an occurrence (which looks like one)."""
-    import occurrences
     what = local(e)
     if what == "OccurrenceItemId":
         box = call.box_of(e.get("RecurringMasterId"))
@@ -103,6 +103,8 @@ def set_element(call, item, e, creating=False):
         if not moment.tzinfo:
             moment = call.zone.utc(moment) if call.zone else moment.replace(tzinfo=UTC)
         e = el(name, zulu(moment))
+    if name in order.BOOLEANS:
+        e = el(name, truth(e.text))
     if name == "Body" and e.get("BodyType") == "Best":
         raise EwsError("ErrorInvalidPropertySet")
     if name == "Flag":
@@ -202,9 +204,8 @@ def _conflict(item, key, how, names):
     have = max(item.cn, item.read_cn)
     if based >= have:
         return
-    marks = getattr(item, "marks", {})
     # AutoResolve merges changes of different properties.
-    if how == "NeverOverwrite" or any(marks.get(n, 0) > based for n in names):
+    if how == "NeverOverwrite" or any(item.marks.get(n, 0) > based for n in names):
         raise EwsError("ErrorIrresolvableConflict")
 
 
@@ -326,8 +327,7 @@ def update_item(call):
                 was_meeting or hook(item, "meeting")(item)):
             call.org.fail("update-sent", mailbox=item.box.address, subject=item.text("Subject"))
         item.touch(content=set(names) != {"IsRead"})
-        marks = item.__dict__.setdefault("marks", {})
-        marks.update({n: max(item.cn, item.read_cn) for n in names})
+        item.marks.update({n: max(item.cn, item.read_cn) for n in names})
         return [mel("Items", None, id_only(item)), mel("ConflictResults", None, el("Count", 0))]
     return response("UpdateItem", batch.run(call, "UpdateItem", r.find("{*}ItemChanges"), one, "Items"))
 
@@ -393,7 +393,7 @@ def _transfer(call, move):
 
 def clone(item, box):
     other = pycopy.copy(item)
-    other.box = box
+    other.box, other.marks = box, {}
     restore(other, save(item))
     other.props = {k: copy(v) for k, v in item.props.items()}
     other.attachments = [pycopy.copy(a) for a in item.attachments]

@@ -2,6 +2,7 @@
 
 import base64
 
+import goid
 from fields import SETS, when, zulu
 from soap import boolean, child_text, el, truth
 
@@ -66,6 +67,8 @@ STATE = {
     "tag/3007/SystemTime": "created", "tag/3008/SystemTime": "modified", "tag/300b/Binary": "search_key",
     "tag/0e08/Integer": "size", "tag/0e23/Integer": "number", "tag/0fff/Binary": "entry",
     "tag/65e0/Binary": "entry", "tag/0e1b/Boolean": "attached", "tag/007d/String": "headers",
+    SETS["Appointment"] + "/#33293/SystemTime": "Start", SETS["Appointment"] + "/#33294/SystemTime": "End",
+    SETS["Meeting"] + "/#3/Binary": "goid", SETS["Meeting"] + "/#35/Binary": "clean",
 }
 FLAG, FLAG_DONE = "tag/1090/Integer", "tag/1091/SystemTime"
 KEYWORDS = SETS["PublicStrings"] + "/Keywords/StringArray"
@@ -127,6 +130,10 @@ def _state(item, what):
         return [base64.b64encode(item.number.to_bytes(20, "big")).decode()]
     if what == "attached":
         return [boolean(item.attachments)]
+    if what in ("goid", "clean"):
+        if "UID" not in item.props:
+            return None
+        return [goid.text(item.text("UID"), getattr(item, "day", None) if what == "goid" else None)]
     if what == "headers":
         return ["".join("%s: %s\r\n" % h for h in item.headers)] if item.headers else None
     return [item.text(what)] if what in item.props else None
@@ -160,6 +167,9 @@ def put(item, k, stored):
         item.props["Flag"] = el("Flag", None, el("FlagStatus", "Complete"), el("CompleteDate", stored[0]))
     elif k == KEYWORDS:
         item.props["Categories"] = el("Categories", None, *[el("String", v) for v in stored])
+    elif STATE.get(k) in ("goid", "clean"):
+        if item.number is None and goid.uid(stored[0]):
+            item.props["UID"] = el("UID", goid.uid(stored[0]))
     elif k not in STATE:
         item.ext[k] = list(stored)
 

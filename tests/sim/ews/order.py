@@ -125,7 +125,7 @@ READ_ONLY = set((
     "ContactSource HasPicture PhoneticFullName PhoneticFirstName PhoneticLastName Alias Notes Photo "
     "UserSMIMECertificate MSExchangeCertificate DirectoryId ManagerMailbox DirectReports AssignedTime "
     "ChangeCount DelegationState Delegator IsAssignmentEditable IsComplete IsTeamTask Owner "
-    "StatusDescription").split())
+    "StatusDescription StartTimeZoneId EndTimeZoneId").split())
 
 # Unknown to requests of a version before Exchange2013.
 SINCE_2013 = set((
@@ -147,6 +147,11 @@ TIMES = set((
     "OriginalStart RecurrenceId DateTimeStamp AppointmentReplyTime ProposedStart ProposedEnd StartWallClock "
     "EndWallClock Birthday WeddingAnniversary CompleteDate DueDate StartDate AssignedTime PostedTime "
     "RetentionDate").split())
+
+# Values of type boolean: kept as true and false, also if they came as 1 and 0.
+BOOLEANS = set((
+    "IsAllDayEvent ReminderIsSet IsRead IsReadReceiptRequested IsDeliveryReceiptRequested IsResponseRequested "
+    "AllowNewTimeProposal").split())
 
 # Which prefixes of field names a kind of item knows.
 PREFIXES = {

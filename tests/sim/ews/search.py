@@ -4,6 +4,7 @@ import batch
 import fields
 import folders
 import mapi
+import occurrences
 import order
 from fields import UTC, when
 from shape import Shape, prop, render
@@ -178,7 +179,6 @@ def _sort(call, found, e):
 
 
 def _calendar(call, folder, view, shape):
-    import occurrences
     if folder.kind != "CalendarFolder":
         raise EwsError("ErrorCalendarFolderIsInvalidForCalendarView", "The folder is no calendar.")
     start, end = (_moment(call, view.get(n)) for n in ("StartDate", "EndDate"))

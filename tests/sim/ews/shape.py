@@ -1,5 +1,7 @@
 """How items look in answers: which properties a shape asks for, and their values, in the schema's order."""
 
+import base64
+
 import mail
 import mapi
 import order
@@ -79,14 +81,13 @@ def _entries(e, wanted):
         return None
     out = el(local(e))
     for x in e:
-        label = x.get("Key") or x.get("HeaderName") or ""
-        for index, part in wanted:
-            if index.lower() == label.lower():
-                x = copy(x)
-                if part:
-                    x[:] = [c for c in x if local(c) == part]
-                out.append(x)
-                break
+        label = (x.get("Key") or x.get("HeaderName") or "").lower()
+        parts = [part for index, part in wanted if index.lower() == label]
+        if parts:
+            x = copy(x)
+            if None not in parts:
+                x[:] = [c for c in x if local(c) in parts]
+            out.append(x)
     return out if len(out) else None
 
 
@@ -145,9 +146,9 @@ def _display(tag, source):
 
 
 def _mime(call, item):
-    import base64
     if item.kind not in order.MAILS:
-        raise EwsError("ErrorUnsupportedMimeConversion", "Such an item has no MIME form.")
+        # Left out, as exchangelib counts on.
+        return None
     return el("MimeContent", base64.b64encode(mail.generate(call, item)).decode(), CharacterSet="UTF-8")
 
 
@@ -169,7 +170,6 @@ def attachment(call, item, a, content=False, body="Best"):
     if a.item is None:
         e.append(el("IsContactPhoto", a.photo))
         if content:
-            import base64
             e.append(el("Content", base64.b64encode(a.content).decode()))
     elif content:
         all_of = Shape(call, el("ItemShape", None, el("BaseShape", "AllProperties"), el("BodyType", body)))

@@ -106,6 +106,7 @@ class Item:
         self.associated = False
         self.search_key = b""
         self.broken = None         # error code that GetItem gives, set by tests
+        self.marks = {}            # name of a property -> number of the change that set it last
         self.series = None         # of a recurring event: events.Series
 
     @property
@@ -200,7 +201,7 @@ class Mailbox:
                 if a.number == number:
                     return item, item.attachments, a
             for occurrence in item.series.exceptions.values() if item.series else ():
-                for a in occurrence.attachments:
+                for a in occurrence.attachments or ():
                     if a.number == number:
                         return item, occurrence.attachments, a
         raise EwsError("ErrorItemNotFound")

@@ -89,7 +89,8 @@ def _items(call, folder, have, most, associated, ignore, shape):
     for what, i in told:
         if what == "Delete":
             known["ids"].discard(i)
-            gone = el("ItemId", None, Id=ids.make(folder.box.address, "item", i), ChangeKey=ids.change_key("Message", 1))
+            gone = el("ItemId", None, Id=ids.make(folder.box.address, "item", i),
+                      ChangeKey=ids.change_key("Message", 1))
             changes.append(el(what, None, gone))
             continue
         known["cns"].add(i.cn)
