@@ -11,7 +11,7 @@ import shape
 import zones
 from fields import UTC, when, zulu
 from occurrences import Occurrence, Series
-from soap import EwsError, child_text, copy, el, local, truth
+from soap import EwsError, child_text, copy, el, truth
 from store import now
 
 PEOPLE = ("RequiredAttendees", "OptionalAttendees", "Resources")

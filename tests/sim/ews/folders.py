@@ -4,7 +4,7 @@ import batch
 import fields
 from order import FOLDERS
 from shape import rights
-from soap import EwsError, child_text, copy, el, local, mel, response, truth
+from soap import EwsError, child_text, el, local, mel, response, truth
 
 CLASSES = {"Folder": "IPF.Note", "CalendarFolder": "IPF.Appointment", "ContactsFolder": "IPF.Contact",
            "TasksFolder": "IPF.Task"}

@@ -1,11 +1,13 @@
-"""iCalendar in and out of calendar items (MimeContent), with the holes that Exchange's conversion has: only the
-master is taken, exceptions are not; what Exchange has no property for is lost."""
+"""iCalendar in and out of calendar items (MimeContent), with the holes that Exchange's conversion has: coming in, only
+the master is taken; what Exchange has no property for is lost."""
 
 import datetime
 import email
 import functools
 import re
 
+import goid
+import occurrences
 import zones
 from fields import when, zulu
 from soap import EwsError, child_text, el, truth
@@ -245,22 +247,22 @@ def _zone(zone):
 
 
 def give(call, item):
-    """The iCalendar text of an event, without its exceptions and without what the conversion forgets."""
+    """The iCalendar text of an event, without what the conversion forgets. Changed occurrences have a UID and a
+    RECURRENCE-ID that are of no use: clients take both from ModifiedOccurrences, in its order."""
     zone = zones.of(item.props["StartTimeZone"]) if "StartTimeZone" in item.props else zones.UTC_ZONE
-    allday = truth(item.text("IsAllDayEvent"))
-
-    def time(name, text):
-        wall = zone.wall(when(text))
-        if allday:
-            return "%s;VALUE=DATE:%s" % (name, wall.strftime("%Y%m%d"))
-        return "%s;TZID=%s:%s" % (name, zone.name, wall.strftime("%Y%m%dT%H%M%S"))
     out = ["BEGIN:VCALENDAR", "METHOD:PUBLISH", "PRODID:Microsoft Exchange Server 2010", "VERSION:2.0"]
-    out += _zone(zone) if zone.definition is None else []
-    out += ["BEGIN:VEVENT"]
+    out += (_zone(zone) if zone.definition is None else []) + _event(item, zone)
     if item.series is not None:
-        out.append("RRULE:" + _print_rule(item.series.rule))
-        for d in sorted(item.series.deleted):
-            out.append(time("EXDATE", zulu(item.series.start(d)[0])).replace(";VALUE=DATE", ""))
+        for day in sorted(item.series.exceptions):
+            lines = _event(occurrences.Occurrence(item, day), zone)
+            lines = ["UID:" + goid.blob(item.text("UID"), day).hex().upper() if x.startswith("UID:") else x
+                     for x in lines]
+            out += lines[:1] + ["RECURRENCE-ID:%sT000000" % day.strftime("%Y%m%d")] + lines[1:]
+    return "".join(_fold(x) for x in out + ["END:VCALENDAR"]).encode()
+
+
+def _people(item):
+    out = []
     for tag, role in (("RequiredAttendees", "REQ-PARTICIPANT"), ("OptionalAttendees", "OPT-PARTICIPANT"),
                       ("Resources", "NON-PARTICIPANT")):
         for a in item.props.get(tag, ()):
@@ -269,17 +271,34 @@ def give(call, item):
             out.append("ATTENDEE;ROLE=%s;PARTSTAT=%s;RSVP=TRUE;CN=%s:MAILTO:%s" % (
                 role, status, _quote(child_text(box, "Name") or ""), child_text(box, "EmailAddress") or ""))
     # On every event, meeting or not.
-    out.append("ORGANIZER;CN=%s:MAILTO:%s" % (_quote(item.box.name), item.box.address))
-    body = item.props.get("Body")
+    return out + ["ORGANIZER;CN=%s:MAILTO:%s" % (_quote(item.box.name), item.box.address)]
+
+
+def _event(item, zone):
+    """The lines of a VEVENT."""
+    allday = truth(item.text("IsAllDayEvent"))
+
+    def time(name, text):
+        wall = zone.wall(when(text))
+        if allday:
+            return "%s;VALUE=DATE:%s" % (name, wall.strftime("%Y%m%d"))
+        return "%s;TZID=%s:%s" % (name, zone.name, wall.strftime("%Y%m%dT%H%M%S"))
+    out = ["BEGIN:VEVENT"]
+    if item.series is not None:
+        out.append("RRULE:" + _print_rule(item.series.rule))
+        for d in sorted(item.series.deleted):
+            out.append(time("EXDATE", zulu(item.series.start(d)[0])).replace(";VALUE=DATE", ""))
+    body, busy = item.props.get("Body"), item.text("LegacyFreeBusyStatus")
+    out += _people(item)
     out.append("DESCRIPTION;LANGUAGE=en-US:" + _escape((body.text if body is not None else "") or "\\n"))
     out += ["UID:" + item.text("UID"), "SUMMARY;LANGUAGE=en-US:" + _escape(item.text("Subject") or ""),
             time("DTSTART", item.text("Start")), time("DTEND", item.text("End")),
             "CLASS:" + {v: k for k, v in SECRET.items()}[item.text("Sensitivity") or "Normal"],
             "PRIORITY:5", "DTSTAMP:" + item.modified.strftime("%Y%m%dT%H%M%SZ"),
-            "TRANSP:" + ("TRANSPARENT" if item.text("LegacyFreeBusyStatus") == "Free" else "OPAQUE"),
+            "TRANSP:" + ("TRANSPARENT" if busy == "Free" else "OPAQUE"),
             "STATUS:CONFIRMED", "SEQUENCE:0", "LOCATION;LANGUAGE=en-US:" + _escape(item.text("Location") or ""),
-            "X-MICROSOFT-CDO-APPT-SEQUENCE:0", "X-MICROSOFT-CDO-BUSYSTATUS:" + {
-                v: k for k, v in BUSY.items()}.get(item.text("LegacyFreeBusyStatus"), "BUSY"),
+            "X-MICROSOFT-CDO-APPT-SEQUENCE:0",
+            "X-MICROSOFT-CDO-BUSYSTATUS:" + {v: k for k, v in BUSY.items()}.get(busy, "BUSY"),
             "X-MICROSOFT-CDO-ALLDAYEVENT:" + ("TRUE" if allday else "FALSE")]
     if "Categories" in item.props:
         out.append("CATEGORIES:" + ",".join(_escape(c.text or "") for c in item.props["Categories"]))
@@ -287,7 +306,7 @@ def give(call, item):
         out += ["BEGIN:VALARM", "DESCRIPTION:REMINDER",
                 "TRIGGER;RELATED=START:-PT%sM" % (item.text("ReminderMinutesBeforeStart") or "15"),
                 "ACTION:DISPLAY", "END:VALARM"]
-    return "".join(_fold(x) for x in out + ["END:VEVENT", "END:VCALENDAR"]).encode()
+    return out + ["END:VEVENT"]
 
 
 def _quote(text):

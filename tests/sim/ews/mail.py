@@ -5,9 +5,9 @@ import binascii
 import email.policy
 import email.utils
 import html
-import re
 from email.message import EmailMessage
 
+import mapi
 import mime
 from fields import key, values, when, zulu
 from order import MAILS
@@ -194,13 +194,6 @@ def _build(item):
     return message.as_bytes()
 
 
-def plain(text):
-    """An HTML body as text."""
-    text = re.sub(r"(?is)<(style|script|head)\b.*?</\1>", "", text)
-    text = re.sub(r"(?i)<br[^>]*>|</p>|</div>", "\r\n", text)
-    return html.unescape(re.sub(r"<[^>]*>", "", text)).strip("\r\n")
-
-
 def body(item, want, tag="Body"):
     """<t:Body> in the wanted kind: Best, HTML or Text."""
     e = item.props.get("Body")
@@ -208,7 +201,7 @@ def body(item, want, tag="Body"):
         return None
     have, text = e.get("BodyType"), e.text or ""
     if want == "Text" and have == "HTML":
-        return el(tag, plain(text), BodyType="Text")
+        return el(tag, mapi.plain(text), BodyType="Text")
     if want == "HTML" and have == "Text":
         lines = html.escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>\r\n")
         return el(tag, "<html><head></head><body><div>%s</div></body></html>" % lines, BodyType="HTML")

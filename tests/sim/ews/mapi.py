@@ -1,6 +1,8 @@
 """Extended properties that are the same thing as an element: kept once, read and written by either name."""
 
 import base64
+import html
+import re
 
 import goid
 from fields import SETS, when, zulu
@@ -68,8 +70,11 @@ STATE = {
     "tag/0e08/Integer": "size", "tag/0e23/Integer": "number", "tag/0fff/Binary": "entry",
     "tag/65e0/Binary": "entry", "tag/0e1b/Boolean": "attached", "tag/007d/String": "headers",
     SETS["Appointment"] + "/#33293/SystemTime": "Start", SETS["Appointment"] + "/#33294/SystemTime": "End",
+    SETS["Appointment"] + "/#33315/Boolean": "recurring", SETS["Task"] + "/#33062/Boolean": "recurring",
+    SETS["PublicStrings"] + "/urn:schemas:calendar:instancetype/Integer": "instance",
     SETS["Meeting"] + "/#3/Binary": "goid", SETS["Meeting"] + "/#35/Binary": "clean",
 }
+BODY = "tag/1000/String"
 FLAG, FLAG_DONE = "tag/1090/Integer", "tag/1091/SystemTime"
 KEYWORDS = SETS["PublicStrings"] + "/Keywords/StringArray"
 FLAGS = ("NotFlagged", "Complete", "Flagged")
@@ -96,11 +101,21 @@ def get(item, k):
     if k == FLAG_DONE:
         done = child_text(item.props.get("Flag"), "CompleteDate")
         return [done] if done else None
+    if k == BODY:
+        e = item.props.get("Body")
+        return [plain(e.text or "") if e.get("BodyType") == "HTML" else e.text or ""] if e is not None else None
     if k == KEYWORDS:
         return [x.text or "" for x in item.props["Categories"]] if "Categories" in item.props else None
     if k in STATE:
         return _state(item, STATE[k])
     return item.ext.get(k)
+
+
+def plain(text):
+    """An HTML body as text."""
+    text = re.sub(r"(?is)<(style|script|head)\b.*?</\1>", "", text)
+    text = re.sub(r"(?i)<br[^>]*>|</p>|</div>", "\r\n", text)
+    return html.unescape(re.sub(r"<[^>]*>", "", text)).strip("\r\n")
 
 
 def entry(item, name, index):
@@ -130,6 +145,11 @@ def _state(item, what):
         return [base64.b64encode(item.number.to_bytes(20, "big")).decode()]
     if what == "attached":
         return [boolean(item.attachments)]
+    if what in ("recurring", "instance"):
+        if item.kind not in ("CalendarItem", "Task"):
+            return None
+        series = "Recurrence" in item.props
+        return [boolean(series) if what == "recurring" else str(int(series))]
     if what in ("goid", "clean"):
         if "UID" not in item.props:
             return None
@@ -165,6 +185,8 @@ def put(item, k, stored):
             item.props["Flag"] = el("Flag", None, el("FlagStatus", FLAGS[n]))
     elif k == FLAG_DONE:
         item.props["Flag"] = el("Flag", None, el("FlagStatus", "Complete"), el("CompleteDate", stored[0]))
+    elif k == BODY:
+        item.props["Body"] = el("Body", stored[0], BodyType="Text")
     elif k == KEYWORDS:
         item.props["Categories"] = el("Categories", None, *[el("String", v) for v in stored])
     elif STATE.get(k) in ("goid", "clean"):
@@ -184,8 +206,8 @@ def drop(item, k):
         set_place(item, *PLACES[k], None)
     elif k in (FLAG, FLAG_DONE):
         item.props.pop("Flag", None)
-    elif k == KEYWORDS:
-        item.props.pop("Categories", None)
+    elif k in (KEYWORDS, BODY):
+        item.props.pop("Categories" if k == KEYWORDS else "Body", None)
     item.ext.pop(k, None)
 
 

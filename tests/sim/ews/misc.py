@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import batch
 import ids
-from soap import EwsError, child_text, el, local, mel, response, success
+from soap import EwsError, el, local, mel, response
 
 
 def resolve_names(call):
@@ -30,18 +30,19 @@ def convert_id(call):
     def one(e):
         if local(e) != "AlternateId":
             raise EwsError("ErrorInvalidOperation", "Public folders are not known here.")
-        box = call.org.mailboxes.get(e.get("Mailbox", "").lower())
-        if box is None:
-            raise EwsError("ErrorNonExistentMailbox")
         text = e.get("Id")
         if e.get("Format") in ("EntryId", "StoreId"):
             text = text.replace("_", "+").replace("-", "/")
         elif e.get("Format") == "HexEntryId":
             text = base64.b64encode(bytes.fromhex(text)).decode()
-        ids.parse(box.address, text, ("item", "folder", "occurrence"))
+        # Whatever mailbox was named: the id knows whose it is.
+        address = ids.owner(text, [b.address for b in call.org.mailboxes.values()])
+        ids.parse(address or "", text, ("item", "folder", "occurrence"))
+        if address is None:
+            raise EwsError("ErrorNonExistentMailbox")
         if to == "HexEntryId":
             text = base64.b64decode(text).hex().upper()
-        x = mel("AlternateId", None, Format=to, Id=text, Mailbox=box.address)
+        x = mel("AlternateId", None, Format=to, Id=text, Mailbox=address)
         x.set("{http://www.w3.org/2001/XMLSchema-instance}type", "t:AlternateIdType")
         return [x]
     return response("ConvertId", batch.run(call, "ConvertId", call.request.find("{*}SourceIds"), one))

@@ -8,7 +8,7 @@ import occurrences
 import order
 from fields import UTC, when
 from shape import Shape, prop, render
-from soap import EwsError, boolean, el, local, mel, response, truth
+from soap import EwsError, boolean, el, local, mel, response
 
 MOST = 1000            # EWSFindCountLimit
 

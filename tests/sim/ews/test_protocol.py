@@ -209,3 +209,52 @@ def _certs(path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                     "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
     return cert, key
+
+
+def test_the_program(tmp_path):
+    """server.py as tests of other languages start it."""
+    import json
+    import subprocess
+    import sys
+    data = tmp_path / "boxes.json"
+    data.write_text(json.dumps({
+        "mailboxes": [{"address": BOX, "folders": [{"path": "Inbox/Work"}, {"path": "Team", "cls": "IPF.Appointment"}],
+                       "items": [{"folder": "Inbox/Work", "mime": message("Hi").decode(), "read": False}]}],
+        "users": [{"login": LOGIN, "password": PASSWORD, "address": BOX}]}))
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "server.py")
+    p = subprocess.Popen([sys.executable, program, "--data", str(data), "--control", "/steer", "--check", "--stdin"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        word, port = p.stdout.readline().split()
+        assert word == "ready"
+        c = http.client.HTTPConnection("127.0.0.1", int(port))
+        c.request("POST", "/steer", json.dumps({"do": "read", "mailbox": BOX}))
+        found = json.loads(c.getresponse().read())["items"]
+        assert [(i["folder"], i["read"], i["draft"]) for i in found] == [("Inbox/Work", False, False)]
+        c.close()
+    finally:
+        p.stdin.close()
+        assert p.wait(10) == 0
+
+
+def test_xmllint_says_the_same(rig):
+    import shutil
+    if not shutil.which("xmllint"):
+        pytest.skip("no xmllint")
+    s = schema.Schema(schema.directory())
+    s.etree = None
+    ask = HEAD % ("Exchange2013_SP1", "", INBOX)
+    assert s.check(ask.encode()) is None
+    line, text = s.check(ask.replace("Default", "Nothing").encode())
+    assert "Nothing" in text and line == 1
+
+
+def test_bad_ids_and_other_mailboxes(rig):
+    """What belongs to a mailbox that the user has no right to is refused, whatever names it."""
+    item = rig.control("put", mailbox="ben@example.org", folder="inbox", mime=message().decode())["id"]
+    folder = rig.control("tree", mailbox="ben@example.org")["folders"][0]["id"]
+    assert rig.get(item).code == "ErrorAccessDenied"
+    assert rig.sync(folder).code == "ErrorAccessDenied"
+    assert rig.create(mail_xml(message()), folder).code == "ErrorAccessDenied"
+    assert rig.ask(INBOX, as_("ben@example.org"), login="helper", password="helper").fault == \
+        "ErrorImpersonateUserDenied"
