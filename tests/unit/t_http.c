@@ -9,12 +9,14 @@
 #include "../../common/trace.h"
 #include "../../worker/fiber.h"
 #include "../../worker/http/http.h"
+#include "../../worker/sandbox.h"
 
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -474,6 +476,54 @@ static void test_urls_refused(void **state)
 	stop(h);
 }
 
+/* --- the jail --- */
+
+/* Which step failed; 0: none. By name, so that the resolver is at work too. */
+static int from_the_jail(const char *ca)
+{
+	struct http_conf conf = { .endpoint = "here", .type = "dav", .ca_pem = ca };
+	struct sandbox_dirs none = { NULL, 0 };
+	struct http *h = NULL;
+	char url[64];
+	struct http_req r = { .method = "GET", .url = url };
+
+	if (http_load(&err) != E_OK)
+		return 1;
+	enum code rc = sandbox_landlock(&none, &err);
+	if ((rc != E_OK && rc != E_UNSUPPORTED) || sandbox_seccomp(&err) != E_OK)
+		return 2;
+	snprintf(url, sizeof(url), "https://localhost:%u/x", peer.port);
+	if (http_new(&conf, &h, &err) != E_OK || http_allow(h, span_of(url), &err) != E_OK)
+		return 3;
+	rc = http_run(h, arena, &r, 1, &err);
+	if (ca == NULL)
+		return rc == E_TLS && strstr(err_text(&err), "certificate") != NULL ? 0 : 4;
+	return rc == E_OK && r.status == 207 ? 0 : 5;
+}
+
+static void test_jailed(void **state)
+{
+	(void)state;
+	arena = arena_new((size_t)64 << 20);
+	http_peer_start(&peer, PEER_GOOD, echo);
+	for (int own = 0; own < 2; own++) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (pid == 0) {
+			int step = from_the_jail(own ? http_peer_ca() : NULL);
+
+			if (step != 0)
+				fprintf(stderr, "step %d: %s\n", step, err_text(&err));
+			_exit(step);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	http_peer_stop(&peer);
+	arena_free(&arena);
+}
+
 /* --- the trace --- */
 
 static void test_trace(void **state)
@@ -511,7 +561,7 @@ int main(void)
 		cmocka_unit_test(test_plain), cmocka_unit_test(test_batch), cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_redirects), cmocka_unit_test(test_logons), cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_cancel), cmocka_unit_test(test_tls),
-		cmocka_unit_test(test_urls_refused), cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_urls_refused), cmocka_unit_test(test_jailed), cmocka_unit_test(test_trace),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
