@@ -54,8 +54,8 @@ def create_attachment(call):
             item.own_attachments()
         a = add(call, item, e)
         item.touch()
-        if item.mime is not None and not item.draft:
-            item.mime = None
+        # Its MIME text is made of the properties from now on.
+        item.mime = None
         tag = local(e)
         return [mel("Attachments", None, el(tag, None, el(
             "AttachmentId", None, Id=item.box.attachment_id(a), RootItemId=item.id, RootItemChangeKey=item.key)))]
@@ -90,6 +90,7 @@ def delete_attachment(call):
     def one(e):
         item, holder, a = call.box_of(e.get("Id")).find_attachment(e.get("Id"))
         holder.remove(a)
+        item.mime = None
         item.touch()
         return [mel("RootItemId", None, RootItemId=item.id, RootItemChangeKey=item.key)]
     return response("DeleteAttachment", batch.run(call, "DeleteAttachment",

@@ -313,6 +313,8 @@ def update_item(call):
         try:
             names = [_apply(call, item, c) for c in change.find("{*}Updates")]
             _conflict(item, change[0].get("ChangeKey"), r.get("ConflictResolution"), names)
+            if item.kind in order.MAILS and mail.IN_MIME & set(names) and "MimeContent" not in names:
+                item.mime = None
             if hook(item, "updated"):
                 hook(item, "updated")(call, item, names)
         except EwsError:

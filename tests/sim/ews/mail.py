@@ -17,6 +17,10 @@ from store import Attachment, Item, now
 RECEIPT = "tag/0029/Boolean"
 SENT_FIXED = ("MimeContent", "Sender", "From", "ToRecipients", "CcRecipients", "BccRecipients", "ReplyTo",
               "InternetMessageId", "IsReadReceiptRequested", "IsDeliveryReceiptRequested")
+# Changes of these show in the MIME text, which is made anew then.
+IN_MIME = set(SENT_FIXED) | {"Subject", "Body", "InReplyTo", "References", "tag/0037/String", "tag/1000/String"}
+BUILT = {"from", "sender", "to", "cc", "bcc", "reply-to", "subject", "message-id", "in-reply-to", "references", "date",
+         "mime-version", "content-type", "content-transfer-encoding", "content-disposition"}
 
 
 def mime_bytes(e):
@@ -182,6 +186,9 @@ def _build(item):
             message[header] = item.text(tag)
     if item.text("DateTimeSent"):
         message["Date"] = email.utils.format_datetime(when(item.text("DateTimeSent")))
+    for name, value in item.headers:
+        if name.lower() not in BUILT:
+            message[name] = value
     e = item.props.get("Body")
     kind = "html" if e is not None and e.get("BodyType") == "HTML" else "plain"
     message.set_content((e.text if e is not None else "") or "", subtype=kind)

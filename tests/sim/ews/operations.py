@@ -9,6 +9,7 @@ import events
 import folders
 import items
 import misc
+import order
 import search
 import soap
 import sync
@@ -53,10 +54,25 @@ def _open(org, schema, data):
     # Exchange looks at the version first, so that newer clients learn that they must step down.
     access.year(org, root.find("{%s}Header" % S))
     wrong = schema.check(data) if schema else None
+    older = _older(org, root)
+    wrong = wrong or older and (1, older)
     if wrong:
         raise Fault("ErrorSchemaValidation", "The request failed schema validation: " + wrong[1],
                     xml=[("LineNumber", wrong[0]), ("LinePosition", 1), ("Violation", wrong[1])])
     return root.find("{%s}Header" % S), root.find("{%s}Body" % S)[0]
+
+
+def _older(org, root):
+    """What the schema of Exchange 2010 does not have, though ours does: a text, or None."""
+    if not org.settings["version"].startswith("14."):
+        return None
+    for e in root.iter():
+        name = e.get("FieldURI", "").rpartition(":")[2] if local(e) == "FieldURI" else local(e)
+        if name in order.SINCE_2013 and local(e) != "DistinguishedFolderId" and e.tag.startswith("{%s}" % soap.T):
+            return "'%s' is not known." % name
+        if e.get("SuppressReadReceipts"):
+            return "The 'SuppressReadReceipts' attribute is not declared."
+    return None
 
 
 def serve(server, user, data, anchor=None):

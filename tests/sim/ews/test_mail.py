@@ -207,3 +207,15 @@ def test_broken_items(rig):
     assert rig.get(item, mime=True).code == "ErrorMimeContentConversionFailed"
     assert rig.get(item).code == "NoError"
     assert rig.failures() == []
+
+
+def test_changes_show_in_the_mime_text(rig):
+    item, key = rig.create(mail_xml(message("old", more="X-Own: kept\r\n")), "inbox").id()
+    r = rig.update(item, key, "<t:SetItemField>%s<t:Message><t:Subject>new</t:Subject></t:Message></t:SetItemField>" % (
+        FIELD % "item:Subject"))
+    rig.ask('<m:CreateAttachment><m:ParentItemId Id="%s" ChangeKey="%s"/><m:Attachments><t:FileAttachment><t:Name>a.bin'
+            "</t:Name><t:Content>AQI=</t:Content></t:FileAttachment></m:Attachments></m:CreateAttachment>" % r.id())
+    got = email.message_from_bytes(mime_of(rig.get(item, mime=True)))
+    assert (got["Subject"], got["X-Own"], got["Message-ID"]) == ("new", "kept", "<old@example.net>")
+    assert [p.get_filename() for p in got.walk()] == [None, None, "a.bin"]
+    assert got.get_payload()[0].get_payload().strip() == "Some text."

@@ -61,8 +61,11 @@ def test_versions(rig):
     r = rig.ask(INBOX, version="Exchange2010_SP2")
     assert r.code == "NoError" and r.root.find(".//{*}ServerVersionInfo").get("MajorVersion") == "14"
     item = rig.control("put", mailbox=BOX, folder="inbox", mime=message().decode())["id"]
-    r = rig.get(item, '<t:FieldURI FieldURI="item:Flag"/>', version="Exchange2010_SP2")
-    assert r.code == "ErrorInvalidPropertyRequest"
+    flag = '<t:FieldURI FieldURI="item:Flag"/>'
+    # Exchange 2010 does not know the name; a newer one does, but not in a request of 2010.
+    assert rig.get(item, flag, version="Exchange2010_SP2").fault == "ErrorSchemaValidation"
+    rig.control("settings", version="15.1.2507.6")
+    assert rig.get(item, flag, version="Exchange2010_SP2").code == "ErrorInvalidPropertyRequest"
     assert not rig.get(item, version="Exchange2010_SP2").all("Flag")
 
 
