@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define LARGE (1024 * 1024)
 #define FILES_MAX 1024
 #define FILE_MAX ((rlim_t)16 << 30)
 #define MEMORY_MAX ((rlim_t)2 << 30)
@@ -45,6 +46,7 @@ enum code sandbox_limits(pid_t parent, struct err *err)
 
 #ifndef MS_NO_JAIL
 	mallopt(M_ARENA_MAX, 2);         /* address space is limited, and libzmq has threads */
+	mallopt(M_MMAP_THRESHOLD, LARGE);  /* for good: large arrays grow in place and leave no holes */
 	ok = ok && limit(RLIMIT_AS, MEMORY_MAX);
 #endif
 	if (!ok || prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||

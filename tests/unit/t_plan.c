@@ -169,9 +169,7 @@ static void observe(struct world *w, struct plan *plan, struct base_folder rows[
 				continue;
 			struct plan_new *n = plan_add_new(plan, it->folder, (enum side)s, id_of(plan->arena, it->uid));
 			n->now.flags = it->flags;
-			n->has_key = true;
-			n->key = key_of(it->identity);
-			n->size = 10;
+			plan_identify(plan, n, key_of(it->identity), 10, SPAN_NONE);
 			n->digest = digest_like((uint8_t)(it->identity + 1));
 		}
 	}
@@ -212,15 +210,15 @@ static void apply_one(struct world *w, const struct plan_op *op)
 			  uid_of(op->news[1]->id), op->place->base.flags.flags);
 		break;
 	case PO_SETTLE:
-		place_of(w, op->place)->flags = op->after.flags;
+		place_of(w, op->place)->flags = op->write->after.flags;
 		break;
 	case PO_FLAGS: {
 		unsigned uid = op->to >= 0 ? uid_of(op->news[s]->id) : uid_of(op->place->base.id[s]);
 		struct m_item *it = by_uid(&w->side[s], uid);
 
 		assert_non_null(it);
-		it->flags = (it->flags | op->add) & ~op->remove;
-		place_of(w, op->place)->flags = op->after.flags;
+		it->flags = (it->flags | op->write->add) & ~op->write->remove;
+		place_of(w, op->place)->flags = op->write->after.flags;
 		break;
 	}
 	case PO_MOVE: {

@@ -30,10 +30,10 @@ static void flags_op(const struct apply *a, const struct plan_op *op, struct ep_
 	out->kind = EP_FLAGS;
 	out->folder = a->p->plan.folders[folder].ep[op->side];
 	out->id = op->to >= 0 ? op->news[op->side]->id : op->place->base.id[op->side];
-	out->flags = op->add;
-	out->flags_remove = op->remove;
-	out->keywords = op->kw_add;
-	out->keywords_remove = op->kw_remove;
+	out->flags = op->write->add;
+	out->flags_remove = op->write->remove;
+	out->keywords = op->write->kw_add;
+	out->keywords_remove = op->write->kw_remove;
 }
 
 /* The record that the plan was made for. */

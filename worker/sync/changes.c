@@ -77,9 +77,8 @@ static struct plan_new *news_of_solo(struct reader *r, int folder, struct base_s
 	struct plan_new *n = plan_add_new(&r->p->plan, folder, o->side, o->id);
 
 	n->now = o->flags;
-	n->has_key = o->has_key;
-	n->key = o->key;
-	n->size = o->size;
+	if (o->has_key)
+		plan_identify(&r->p->plan, n, o->key, o->size, SPAN_NONE);
 	n->solo = o;
 	n->passive = o->state == SOLO_HELD_DELETE || o->state == SOLO_HELD_CREATE || stays_parked(o) ||
 		     o->state == SOLO_LET_DELETE ||
@@ -169,6 +168,8 @@ static enum code absent(struct reader *r, int folder, enum side s, const struct 
 	struct idmap listed;
 	enum code rc = E_OK;
 
+	if (r->n_places == 0 && p->n_solos == 0)
+		return E_OK;
 	idmap_init(&listed, p->arena, c->n);
 	for (size_t i = 0; i < c->n; i++)
 		idmap_put(&listed, 0, c->items[i].id, &c->items[i]);

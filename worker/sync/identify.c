@@ -30,7 +30,7 @@ static struct need *survey(struct pass *p, bool gone_r[SIDES])
 			need[n->folder].parked[n->side] = true;
 		else
 			need[n->folder].news[n->side]++;
-		need[n->folder].fresh[n->side] += !n->has_key;
+		need[n->folder].fresh[n->side] += n->identity == NULL;
 	}
 	for (size_t i = 0; i < plan->n_places; i++) {
 		const struct plan_place *pp = plan->places[i];
@@ -49,7 +49,7 @@ static bool wanted(const struct pass *p, const struct need *need, const bool gon
 {
 	const struct need *f = &need[n->folder];
 
-	if (n->has_key || n->skip || n->id.n == 0)
+	if (n->identity != NULL || n->skip || n->id.n == 0)
 		return false;
 	return f->news[side_other(n->side)] > 0 || gone[n->side] || f->lost[n->side] || f->parked[n->side] ||
 	       p->env->mode == PASS_PLAN ||
@@ -63,10 +63,7 @@ static void take_meta(struct plan_new *n, const struct ep_meta *m, struct pass *
 		p->plan.folders[n->folder].dirty[n->side] = true;
 		return;
 	}
-	n->has_key = true;
-	n->key = mailkey_of(m->header);
-	n->size = m->size;
-	n->stable_key = arena_span(p->arena, m->key);
+	plan_identify(&p->plan, n, mailkey_of(m->header), m->size, arena_span(p->arena, m->key));
 }
 
 struct batch {
@@ -203,7 +200,7 @@ static enum code find_known(struct pass *p, struct err *err)
 
 		for (size_t i = 0; i < p->plan.n_news; i++)
 			fresh += p->plan.news[i]->folder == (int)f && !p->plan.news[i]->taken &&
-					p->plan.news[i]->has_key;
+					p->plan.news[i]->identity != NULL;
 		if (fresh <= p->env->pairing->guard.min_deletions || p->plan.folders[f].base->row == 0)
 			continue;
 		rc = base_places(p->base, p->plan.folders[f].base->row, SIDE_LEFT, p->arena, &places, &n, err);
@@ -213,8 +210,10 @@ static enum code find_known(struct pass *p, struct err *err)
 		for (size_t i = 0; rc == E_OK && i < p->plan.n_news; i++) {
 			struct plan_new *x = p->plan.news[i];
 
-			if (x->folder == (int)f && !x->taken && x->has_key)
-				x->known_again = idmap_get(&map, x->size, span_bytes(x->key.fp, MAILKEY_SIZE)) != NULL;
+			if (x->folder != (int)f || x->taken || x->identity == NULL)
+				continue;
+			struct span fp = span_bytes(x->identity->key.fp, MAILKEY_SIZE);
+			x->known_again = idmap_get(&map, x->identity->size, fp) != NULL;
 		}
 	}
 	return rc;

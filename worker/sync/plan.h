@@ -53,18 +53,22 @@ struct plan_place {
 	bool done;                           /* an op decides over it already */
 };
 
-/* An item of one side without a place. */
+/* By what an item is recognised. */
+struct plan_identity {
+	struct mailkey key;
+	uint64_t size;
+	struct span stable_key;
+	uint64_t fallback;                   /* contacts: recordkey_fallback(), 0 = none */
+};
+
+/* An item of one side without a place. There may be as many as a mailbox has: small. */
 struct plan_new {
 	int folder;
 	enum side side;
 	struct span id;                      /* empty only for a parked solo without id */
 	struct flagset now;
 	struct span version;                 /* records */
-	uint64_t fallback;                   /* contacts: recordkey_fallback(), 0 = none */
-	bool has_key;                        /* key, size, stable_key are known */
-	struct mailkey key;
-	uint64_t size;
-	struct span stable_key;
+	struct plan_identity *identity;      /* NULL: not known, see plan_identify() */
 	const uint8_t *digest;               /* DIGEST_SIZE bytes: of those after the header; NULL: not known */
 	struct base_solo *solo;              /* the row it has, or NULL */
 	bool passive;                        /* may be adopted, is not created (quarantined, held) */
@@ -91,6 +95,13 @@ struct plan_op;
 /* A person decided over it: the guard lets it pass. */
 bool plan_op_released(const struct plan_op *op);
 
+/* A change of flags: what is written, and what is agreed on afterwards. */
+struct plan_flags {
+	uint32_t add, remove;
+	const char *kw_add, *kw_remove;
+	struct flagset after;
+};
+
 struct plan_op {
 	enum plan_op_kind kind;
 	enum side side;                      /* where the write happens */
@@ -99,9 +110,7 @@ struct plan_op {
 	struct base_solo *solo;
 	int folder, to;                      /* indices into plan.folders; PO_FLAGS with to >= 0: the item
 	                                        is in `to` already on that side, as news[side] */
-	uint32_t add, remove;                /* PO_FLAGS */
-	const char *kw_add, *kw_remove;
-	struct flagset after;                /* PO_SETTLE, PO_FLAGS: agreed flags afterwards */
+	const struct plan_flags *write;      /* PO_SETTLE, PO_FLAGS */
 	bool held;                           /* by the guard */
 	const char *why;
 };
@@ -126,6 +135,8 @@ struct plan {
 bool plan_records(const struct plan *plan, int folder);
 struct plan_place *plan_add_place(struct plan *plan, const struct base_place *base, int folder);
 struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, struct span id);
+/* Sets its identity. */
+void plan_identify(struct plan *plan, struct plan_new *n, struct mailkey key, uint64_t size, struct span stable_key);
 
 /* plan_match.c: find which news are known items. Call plan_match; while it reports undecided items,
  * give them digests (or skip = true) and call it again. Idempotent. */

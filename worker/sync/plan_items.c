@@ -59,6 +59,14 @@ static bool changed(struct plan *plan, const struct plan_place *p, enum side sid
 	return !flagset_eq(now, p->base.flags);
 }
 
+static const struct plan_flags *flags_of(struct plan *plan, struct plan_flags flags)
+{
+	struct plan_flags *f = arena_alloc(plan->arena, sizeof(*f));
+
+	*f = flags;
+	return f;
+}
+
 /* Merge the flags of a place that both sides hold. */
 static void merge_place(struct plan *plan, struct plan_place *p)
 {
@@ -78,18 +86,14 @@ static void merge_place(struct plan *plan, struct plan_place *p)
 			continue;
 		struct plan_op *op = add_op(plan, PO_FLAGS, (enum side)s, p->folder, "flags changed on the other side");
 		op->place = p;
-		op->add = add;
-		op->remove = remove;
-		op->kw_add = kw_add;
-		op->kw_remove = kw_remove;
-		op->after = merged;
+		op->write = flags_of(plan, (struct plan_flags){ add, remove, kw_add, kw_remove, merged });
 		writes = true;
 	}
 	if (!writes && !flagset_eq(merged, p->base.flags)) {
 		struct plan_op *op = add_op(plan, PO_SETTLE, SIDE_LEFT, p->folder, "both sides changed alike");
 
 		op->place = p;
-		op->after = merged;
+		op->write = flags_of(plan, (struct plan_flags){ .after = merged });
 	}
 }
 
@@ -108,10 +112,7 @@ static void one_side_gone(struct plan *plan, struct plan_place *p, enum side sid
 	}
 	struct plan_new *n = plan_add_new(plan, p->folder, keeper, p->base.id[keeper]);
 	n->now = p->now[keeper];
-	n->has_key = true;
-	n->key = p->base.key;
-	n->size = p->base.size;
-	n->stable_key = p->base.stable_key[keeper];
+	plan_identify(plan, n, p->base.key, p->base.size, p->base.stable_key[keeper]);
 	n->taken = true;
 	n->solo = p->solo;
 	struct plan_op *op = add_op(plan, PO_CREATE, side, p->folder,

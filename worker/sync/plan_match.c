@@ -39,6 +39,13 @@ struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, str
 	return n;
 }
 
+void plan_identify(struct plan *plan, struct plan_new *n, struct mailkey key, uint64_t size, struct span stable_key)
+{
+	if (n->identity == NULL)
+		n->identity = arena_alloc(plan->arena, sizeof(*n->identity));
+	*n->identity = (struct plan_identity){ .key = key, .size = size, .stable_key = stable_key };
+}
+
 static struct plan_op *add_op(struct plan *plan, enum plan_op_kind kind, enum side side, int folder)
 {
 	plan->ops = arena_grow(plan->arena, plan->ops, plan->n_ops, sizeof(*plan->ops), &plan->cap_ops);
@@ -53,6 +60,11 @@ static int cmp_u64(uint64_t a, uint64_t b)
 	return a < b ? -1 : a > b;
 }
 
+static int cmp_fp(const struct plan_new *a, const struct plan_new *b)
+{
+	return memcmp(a->identity->key.fp, b->identity->key.fp, MAILKEY_SIZE);
+}
+
 /* News: by folder, fingerprint, side, size, id. */
 static int cmp_news(const void *va, const void *vb)
 {
@@ -60,11 +72,11 @@ static int cmp_news(const void *va, const void *vb)
 	int c = a->folder != b->folder ? (a->folder < b->folder ? -1 : 1) : 0;
 
 	if (c == 0)
-		c = memcmp(a->key.fp, b->key.fp, MAILKEY_SIZE);
+		c = cmp_fp(a, b);
 	if (c == 0)
 		c = (int)a->side - (int)b->side;
 	if (c == 0)
-		c = cmp_u64(a->size, b->size);
+		c = cmp_u64(a->identity->size, b->identity->size);
 	return c != 0 ? c : span_cmp(a->id, b->id);
 }
 
@@ -74,16 +86,16 @@ static int cmp_news_by_key(const void *va, const void *vb)
 	int c = (int)a->side - (int)b->side;
 
 	if (c == 0)
-		c = memcmp(a->key.fp, b->key.fp, MAILKEY_SIZE);
+		c = cmp_fp(a, b);
 	return c != 0 ? c : cmp_news(va, vb);
 }
 
 static int cmp_place_news(const struct plan_place *p, const struct plan_new *n, bool size)
 {
-	int c = memcmp(p->base.key.fp, n->key.fp, MAILKEY_SIZE);
+	int c = memcmp(p->base.key.fp, n->identity->key.fp, MAILKEY_SIZE);
 
 	if (c == 0 && size)
-		c = cmp_u64(p->base.size, n->size);
+		c = cmp_u64(p->base.size, n->identity->size);
 	return c;
 }
 
@@ -119,7 +131,7 @@ static struct plan_new **open_news(struct plan *plan, int side, size_t *n_r)
 	for (size_t i = 0; i < plan->n_news; i++) {
 		struct plan_new *n = plan->news[i];
 
-		if (n->taken || n->skip || !n->has_key || n->id.n == 0 || (side >= 0 && (int)n->side != side))
+		if (n->taken || n->skip || n->identity == NULL || n->id.n == 0 || (side >= 0 && (int)n->side != side))
 			continue;
 		list = arena_grow(plan->arena, list, *n_r, sizeof(*list), &cap);
 		list[(*n_r)++] = n;
@@ -188,7 +200,7 @@ static void anchor_alike(struct plan *plan, enum side side, bool lost,
 	}
 }
 
-/* "Too few found again": what is still lost in that folder must not become deletions by itself. */
+/* Too few found again: what is still lost in that folder must not become deletions by itself. */
 static void judge_anchors(struct plan *plan, enum side side)
 {
 	for (size_t f = 0; f < plan->n_folders; f++) {
@@ -220,14 +232,13 @@ static void want_digest(struct plan *plan, struct plan_new **group, size_t n)
 	}
 }
 
-/* --- returns: gone and new in the same folder, on the same side: files that were renamed, a message that
- * was deleted and put back. Taken for a deletion and a new message, a change on the other side would
- * keep the old one beside the new. A draft that was edited may have its identity and size, so bytes
- * decide. --- */
+/* --- returns: gone and new in the same folder and side: a renamed file, a message put back. Taken for a
+ * deletion and a new one, a change on the other side would keep both. Edited drafts: bytes decide. --- */
 
 static bool may_return(const struct plan_place *p, const struct plan_new *n, enum side side)
 {
-	return !p->gone[side_other(side)] && n->solo == NULL && p->base.size == n->size && p->base.key.has_msgid;
+	return !p->gone[side_other(side)] && n->solo == NULL && p->base.size == n->identity->size &&
+	       p->base.key.has_msgid;
 }
 
 /* False also where a digest is wanted first. */
@@ -275,7 +286,7 @@ static size_t run_of_news(struct plan_new **p, size_t i, size_t n)
 {
 	size_t j = i + 1;
 
-	while (j < n && p[j]->side == p[i]->side && memcmp(p[j]->key.fp, p[i]->key.fp, MAILKEY_SIZE) == 0)
+	while (j < n && p[j]->side == p[i]->side && cmp_fp(p[j], p[i]) == 0)
 		j++;
 	return j - i;
 }
@@ -284,9 +295,9 @@ static bool is_move(const struct plan *plan, const struct plan_place *p, const s
 {
 	if (p->gone[side_other(side)] || p->folder == n->folder || n->solo != NULL)
 		return false;
-	if (p->base.stable_key[side].n > 0 && n->stable_key.n > 0)
-		return span_eq(p->base.stable_key[side], n->stable_key);
-	return p->base.key.has_msgid && (!plan->exact_size || p->base.size == n->size);
+	if (p->base.stable_key[side].n > 0 && n->identity->stable_key.n > 0)
+		return span_eq(p->base.stable_key[side], n->identity->stable_key);
+	return p->base.key.has_msgid && (!plan->exact_size || p->base.size == n->identity->size);
 }
 
 static void move_side(struct plan *plan, enum side side)
@@ -347,8 +358,8 @@ static void inherit(struct plan *plan, struct plan_place *p)
 
 static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 {
-	struct base_place base = { .id = { l->id, r->id }, .key = l->key, .size = l->size,
-				   .stable_key = { l->stable_key, r->stable_key } };
+	struct base_place base = { .id = { l->id, r->id }, .key = l->identity->key, .size = l->identity->size,
+				   .stable_key = { l->identity->stable_key, r->identity->stable_key } };
 	struct plan_op *op = add_op(plan, PO_ADOPT, SIDE_LEFT, l->folder);
 
 	/* Agreed is only what both hold: what one side has more is then an addition, never a removal. */
@@ -377,11 +388,11 @@ static void adopt(struct plan *plan, struct plan_new *l, struct plan_new *r)
 
 static bool all_digested(struct plan_new **group, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (group[i]->digest == NULL)
-			return false;
-	}
-	return true;
+	size_t i = 0;
+
+	while (i < n && group[i]->digest != NULL)
+		i++;
+	return i == n;
 }
 
 /* l[0..nl) and r[0..nr) have one folder and fingerprint. */
@@ -389,9 +400,9 @@ static void adopt_group(struct plan *plan, struct plan_new **l, size_t nl, struc
 {
 	bool records = plan_records(plan, l[0]->folder);
 	bool bytes = plan->keeps_bytes && !records;
-	bool sizes = !plan->exact_size || l[0]->size == r[0]->size || records;
+	bool sizes = !plan->exact_size || l[0]->identity->size == r[0]->identity->size || records;
 
-	if (nl == 1 && nr == 1 && l[0]->key.has_msgid && sizes) {
+	if (nl == 1 && nr == 1 && l[0]->identity->key.has_msgid && sizes) {
 		adopt(plan, l[0], r[0]);
 		return;
 	}
@@ -421,7 +432,7 @@ static void adopt_all(struct plan *plan)
 		size_t left = 0, j = i;
 
 		while (j < n && news[j]->folder == news[i]->folder &&
-		       memcmp(news[j]->key.fp, news[i]->key.fp, MAILKEY_SIZE) == 0) {
+		       cmp_fp(news[j], news[i]) == 0) {
 			if (news[j]->side == SIDE_LEFT)
 				left++;
 			j++;
@@ -436,8 +447,10 @@ static void adopt_all(struct plan *plan)
 static int cmp_fallback(const void *va, const void *vb)
 {
 	const struct plan_new *a = *(struct plan_new *const *)va, *b = *(struct plan_new *const *)vb;
-	int c = a->folder != b->folder ? (a->folder < b->folder ? -1 : 1) : cmp_u64(a->fallback, b->fallback);
+	int c = a->folder != b->folder ? (a->folder < b->folder ? -1 : 1) : 0;
 
+	if (c == 0)
+		c = cmp_u64(a->identity->fallback, b->identity->fallback);
 	return c != 0 ? c : (int)a->side - (int)b->side;
 }
 
@@ -447,14 +460,15 @@ static void adopt_by_fallback(struct plan *plan)
 	struct plan_new **news = open_news(plan, -1, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (news[i]->fallback != 0)
+		if (news[i]->identity->fallback != 0)
 			news[kept++] = news[i];
 	}
 	if (kept > 1)
 		qsort(news, kept, sizeof(*news), cmp_fallback);
 	for (size_t i = 0, j; i < kept; i = j) {
 		j = i + 1;
-		while (j < kept && news[j]->folder == news[i]->folder && news[j]->fallback == news[i]->fallback)
+		while (j < kept && news[j]->folder == news[i]->folder &&
+		       news[j]->identity->fallback == news[i]->identity->fallback)
 			j++;
 		if (j - i == 2 && news[i]->side != news[i + 1]->side)
 			adopt(plan, news[i], news[i + 1]);
@@ -468,13 +482,13 @@ static void park_all(struct plan *plan)
 	for (size_t i = 0; i < plan->n_news; i++) {
 		struct plan_new *parked = plan->news[i];
 
-		if (parked->id.n > 0 || parked->taken || parked->solo == NULL)
+		if (parked->id.n > 0 || parked->taken || parked->solo == NULL || parked->identity == NULL)
 			continue;
 		for (size_t j = 0; j < plan->n_news; j++) {
 			struct plan_new *n = plan->news[j];
 
-			if (n->taken || n->skip || !n->has_key || n->solo != NULL || n->side != parked->side ||
-			    n->folder != parked->folder || memcmp(n->key.fp, parked->key.fp, MAILKEY_SIZE) != 0)
+			if (n->taken || n->skip || n->identity == NULL || n->solo != NULL || n->side != parked->side ||
+			    n->folder != parked->folder || cmp_fp(n, parked) != 0)
 				continue;
 			struct plan_op *op = add_op(plan, PO_PARK, n->side, n->folder);
 			op->news[n->side] = n;

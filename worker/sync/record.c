@@ -93,10 +93,10 @@ static struct base_solo *solo_of(struct apply *a, const struct plan_new *n, stru
 	o->folder = a->p->plan.folders[n->folder].base->row;
 	o->side = n->side;
 	o->id = n->id;
-	if (n->has_key) {
-		o->key = n->key;
+	if (n->identity != NULL) {
+		o->key = n->identity->key;
 		o->has_key = true;
-		o->size = n->size;
+		o->size = n->identity->size;
 	}
 	o->flags = n->now;
 	return o;
@@ -131,7 +131,7 @@ static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
 	case PO_ADOPT:
 		return adopt(a, op, err);
 	case PO_SETTLE:
-		return settle(a, op->place, op->after, err);
+		return settle(a, op->place, op->write->after, err);
 	case PO_PARK:
 		return park(a, op, err);
 	case PO_DELETE:
@@ -411,7 +411,7 @@ static enum code record_flags(struct apply *a, struct plan_op *op, const struct 
 	a->p->result->changed++;
 	if (pp->writes > 0 || pp->failed)
 		return E_OK;
-	enum code rc = settle(a, pp, op->after, err);
+	enum code rc = settle(a, pp, op->write->after, err);
 	return rc == E_OK ? journal(a, op, "flags", pp->base.item, pp->base.id[op->side], -1, SPAN_NONE, err) : rc;
 }
 

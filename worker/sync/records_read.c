@@ -67,9 +67,8 @@ static void take_key(struct pass *p, struct arena *a, struct plan_new *n, const 
 		p->plan.folders[n->folder].dirty[n->side] = true;
 		return;
 	}
-	n->has_key = true;
-	n->key = recordkey_of(a, r->record);
-	n->fallback = recordkey_fallback(a, r->record);
+	plan_identify(&p->plan, n, recordkey_of(a, r->record), 0, SPAN_NONE);
+	n->identity->fallback = recordkey_fallback(a, r->record);
 	n->version = arena_span(p->arena, r->version);
 }
 
