@@ -13,6 +13,11 @@ const char *plan_op_name(enum plan_op_kind kind)
 	return names[kind];
 }
 
+bool plan_records(const struct plan *plan, int folder)
+{
+	return plan->folders[folder].base->kind != EP_MAIL;
+}
+
 bool plan_op_released(const struct plan_op *op)
 {
 	const struct plan_new *n = op->news[side_other(op->side)];

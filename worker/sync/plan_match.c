@@ -21,11 +21,6 @@ struct plan_place *plan_add_place(struct plan *plan, const struct base_place *ba
 	return p;
 }
 
-bool plan_records(const struct plan *plan, int folder)
-{
-	return plan->folders[folder].base->kind != EP_MAIL;
-}
-
 struct plan_new *plan_add_new(struct plan *plan, int folder, enum side side, struct span id)
 {
 	struct plan_new *n = arena_alloc(plan->arena, sizeof(*n));
