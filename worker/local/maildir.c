@@ -6,6 +6,7 @@
 #include "../../common/secret.h"
 #include "../endpoint.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -200,4 +201,25 @@ enum code maildir_errno(struct err *err, enum code otherwise, const char *what)
 	if (errno == EIO)
 		return err_errno(err, E_IO, "%s", what);
 	return err_errno(err, otherwise, "%s", what);
+}
+
+bool maildir_entries(int parent, const char *name, bool (*each)(int fd, const char *name))
+{
+	int fd = maildir_open_dir(parent, name);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	bool ok = true;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return errno == ENOENT;
+	}
+	while (ok && (errno = 0, e = readdir(dir)) != NULL) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			ok = each(dirfd(dir), e->d_name);
+	}
+	ok = ok && errno == 0;
+	closedir(dir);
+	return ok;
 }

@@ -45,6 +45,8 @@ int maildir_open_dir(int parent, const char *name);
 int maildir_rename(int from_dir, const char *from, int to_dir, const char *to);
 /* Make dirfd/name with these bytes unless it is there: EEXIST then. Durable. 0 or -1. */
 int maildir_put_new(int dirfd, const char *name, struct span bytes, mode_t mode);
+/* Call `each` for the entries of parent/name; false as soon as it says so, or if unreadable. */
+bool maildir_entries(int parent, const char *name, bool (*each)(int fd, const char *name));
 /* The error of a failed system call on the store: full disk and quota are told apart from the rest. */
 enum code maildir_errno(struct err *err, enum code otherwise, const char *what);
 

@@ -72,28 +72,6 @@ static bool is_part(const char *name)
 	return false;
 }
 
-/* Call `each` for the entries of parent/name; false as soon as it says so, or if unreadable. */
-static bool for_entries(int parent, const char *name, bool (*each)(int fd, const char *name))
-{
-	int fd = maildir_open_dir(parent, name);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
-	bool ok = true;
-
-	if (dir == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return errno == ENOENT;
-	}
-	while (ok && (errno = 0, e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			ok = each(dirfd(dir), e->d_name);
-	}
-	ok = ok && errno == 0;
-	closedir(dir);
-	return ok;
-}
-
 static bool only_known(int fd, const char *name)
 {
 	(void)fd;
@@ -130,11 +108,11 @@ static bool take_apart(int root_fd, const char *name)
 	if (fd < 0)
 		return errno == ENOENT;
 	bool ok = remove_dir(fd, "new") && remove_dir(fd, "cur") &&
-		  for_entries(fd, "tmp", unlink_ours) && remove_dir(fd, "tmp");
+		  maildir_entries(fd, "tmp", unlink_ours) && remove_dir(fd, "tmp");
 
 	for (size_t i = 0; !ok && i < ARRAY_LEN(parts); i++)
 		(void)!mkdirat(fd, parts[i], 0700);
-	ok = ok && for_entries(fd, ".", unlink_known);
+	ok = ok && maildir_entries(fd, ".", unlink_known);
 	close(fd);
 	return ok && remove_dir(root_fd, name);
 }
@@ -344,9 +322,9 @@ static enum code refuse_contents(struct local *l, struct span dir, struct err *e
 			return err_set(err, E_FOLDER_REFUSED, "the folder holds items");
 	}
 	rc = folder_tmp(f, err);
-	if (rc == E_OK && !for_entries(f->fd, "tmp", only_ours))
+	if (rc == E_OK && !maildir_entries(f->fd, "tmp", only_ours))
 		rc = err_set(err, E_FOLDER_REFUSED, "a message is being delivered to the folder");
-	if (rc == E_OK && !for_entries(f->fd, ".", only_known))
+	if (rc == E_OK && !maildir_entries(f->fd, ".", only_known))
 		rc = err_set(err, E_FOLDER_REFUSED, "the folder holds files of another program");
 	return rc;
 }
@@ -407,7 +385,7 @@ static bool tidy_one(int root_fd, const char *name)
 
 void local_tidy(struct local *l)
 {
-	(void)for_entries(l->root_fd, ".", tidy_one);
+	(void)maildir_entries(l->root_fd, ".", tidy_one);
 }
 
 /* --- the verb --- */

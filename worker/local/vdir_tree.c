@@ -41,28 +41,6 @@ static bool is_known_file(const char *name)
 	       starts(name, ".displayname.");
 }
 
-/* Call `each` for the entries of parent/name; false as soon as it says so, or if unreadable. */
-static bool for_entries(int parent, const char *name, bool (*each)(int fd, const char *name))
-{
-	int fd = maildir_open_dir(parent, name);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
-	bool ok = true;
-
-	if (dir == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return errno == ENOENT;
-	}
-	while (ok && (errno = 0, e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			ok = each(dirfd(dir), e->d_name);
-	}
-	ok = ok && errno == 0;
-	closedir(dir);
-	return ok;
-}
-
 static bool only_known(int fd, const char *name)
 {
 	(void)fd;
@@ -77,7 +55,7 @@ static bool unlink_known(int fd, const char *name)
 /* Remove root/name, a collection under a hidden name. False: something is in it, nothing was removed. */
 static bool take_apart(int root, const char *name)
 {
-	return for_entries(root, name, only_known) && for_entries(root, name, unlink_known) &&
+	return maildir_entries(root, name, only_known) && maildir_entries(root, name, unlink_known) &&
 	       (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
 }
 
@@ -240,7 +218,7 @@ static enum code refuse_contents(struct local *l, int root, const struct ep_fold
 		rc = err_set(err, E_FOLDER_REFUSED, "another program is changing the collection");
 	if (rc == E_OK && scan.n > 0)
 		rc = err_set(err, E_FOLDER_REFUSED, "the folder holds items");
-	if (rc == E_OK && !for_entries(root, dir, only_known))
+	if (rc == E_OK && !maildir_entries(root, dir, only_known))
 		rc = err_set(err, E_FOLDER_REFUSED, "the folder holds files of another program");
 	return rc;
 }
@@ -323,6 +301,6 @@ void vdir_tidy(struct local *l)
 {
 	for (enum ep_kind kind = EP_EVENTS; kind < EP_KINDS; kind++) {
 		if ((l->kinds >> kind & 1) != 0)
-			(void)for_entries(l->box_fd, vdir_root_name(kind), tidy_one);
+			(void)maildir_entries(l->box_fd, vdir_root_name(kind), tidy_one);
 	}
 }

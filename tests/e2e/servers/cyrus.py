@@ -89,6 +89,15 @@ EVENTS {{
 """
 
 
+def hang_up(listener):
+    """Closing alone does not wake a thread in accept()."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 class SaslAuthd(threading.Thread):
     """saslauthd's side of the `mux` socket: four counted strings in, one counted string out."""
 
@@ -129,12 +138,7 @@ class SaslAuthd(threading.Thread):
         return exactly(struct.unpack("!H", exactly(2))[0])
 
     def close(self):
-        # Closing alone does not wake a thread in accept().
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        hang_up(self.listener)
 
 
 class Outbox(threading.Thread):
@@ -179,11 +183,7 @@ class Outbox(threading.Thread):
                     return
 
     def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        hang_up(self.listener)
 
 
 def tree():
