@@ -12,7 +12,6 @@
 #include "../data/path.h"
 #include "../fiber.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
