@@ -1,10 +1,11 @@
-"""Radicale and Xandikos on high ports of 127.0.0.1, and a small DAV client that is another program's.
+"""Radicale, Xandikos and Cyrus on high ports of 127.0.0.1, and a small DAV client that is another program's.
 
 A server or program that is not installed is named by the test that is skipped for it.
 """
 
 import base64
 import http.client
+import imaplib
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from servers import ports
+from servers import dovecot, ports
 
 PASSWORD = "horse & battery \u00e4"
 RADICALE, XANDIKOS = "/usr/bin/radicale", "/usr/bin/xandikos"
@@ -36,6 +37,8 @@ level = warning
 
 
 class Server:
+    password = PASSWORD
+
     def __init__(self, directory):
         self.dir, self.p = directory, None
         os.makedirs(directory, exist_ok=True)
@@ -106,6 +109,25 @@ class Xandikos(Server):
 
     def urls(self, _name):
         return dict.fromkeys(("CalDAV", "CardDAV"), "http://127.0.0.1:%d/" % self.port)
+
+
+class Cyrus:
+    """The DAV side of a Cyrus of the session: any number of users, who exist from their first IMAP logon."""
+
+    password = dovecot.PASSWORD
+
+    def __init__(self, cyrus):
+        self.cyrus, self.port = cyrus, cyrus.http_port
+
+    def user(self, name):
+        with imaplib.IMAP4("127.0.0.1", self.cyrus.plain_port) as mail:
+            mail.login(name, self.password)
+        home = "/dav/%s/user/" + urllib.parse.quote(name, safe="@") + "/"
+        return Client(self.port, name, home % "calendars", self.password, home % "addressbooks")
+
+    def urls(self, _name):
+        return {k: "http://127.0.0.1:%d/dav/%s/user/{user}/" % (self.port, what)
+                for k, what in (("CalDAV", "calendars"), ("CardDAV", "addressbooks"))}
 
 
 NS = {"d": "DAV:", "c": "urn:ietf:params:xml:ns:caldav", "a": "urn:ietf:params:xml:ns:carddav"}

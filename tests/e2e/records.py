@@ -38,6 +38,8 @@ def component(comp):
         elif name == "attendee":
             # written so that no server sends mail; the person is the same
             out[name].append((child.value.lower(), child.params.get("PARTSTAT", ["NEEDS-ACTION"])[0]))
+        elif name == "categories":
+            out[name] += [str(v) for v in child.value]      # on one line or on several
         else:
             out[name].append(plain(child.value))
     return {k: sorted(map(str, v)) for k, v in out.items()}

@@ -15,8 +15,9 @@ from records import calendar, card, event, exception, series, todo
 
 pytestmark = pytest.mark.product
 
-PAIRS = ["radicale-local", "radicale-xandikos", "local-local"] + [
-    pytest.param(kind, marks=pytest.mark.full) for kind in ("local-radicale", "radicale-radicale", "xandikos-local")]
+PAIRS = ["radicale-local", "radicale-xandikos", "local-local", "cyrus-local"] + [
+    pytest.param(kind, marks=pytest.mark.full) for kind in (
+        "local-radicale", "radicale-radicale", "xandikos-local", "radicale-cyrus", "cyrus-cyrus", "cyrus-xandikos")]
 _radicale = {}
 
 
@@ -66,24 +67,28 @@ def dav_endpoint(config, name, server, user):
         name, "".join("<%s>%s</%s>" % (k, v, k) for k, v in server.urls(user).items()))
 
 
-def make_side(config, base, directory, side, what, serial=[0]):
+def make_side(config, servers, directory, side, what, serial=[0]):
     serial[0] += 1
     user = "r%d-%d-%s" % (os.getpid(), serial[0], side)
     if what == "local":
         path = os.path.join(directory, "disk-" + side)
         config.local(side, path)
         return records.VdirBox(os.path.join(path, user)), config.mailbox(side, user)
-    server = radicale(base, side) if what == "radicale" else \
-        davservers.Xandikos(os.path.join(directory, "xandikos-" + side)).start(user)
+    if what == "cyrus":
+        server, user = davservers.Cyrus(servers.cyrus("c" if side == "left" else "d")), user + "@cyrus.example"
+    elif what == "radicale":
+        server = radicale(servers.base, side)
+    else:
+        server = davservers.Xandikos(os.path.join(directory, "xandikos-" + side)).start(user)
     dav_endpoint(config, side, server, user)
     box = records.DavBox(server.user(user))
     box.server = server
-    return box, config.mailbox(side, user + "@example.org", login=user, password=davservers.PASSWORD)
+    return box, config.mailbox(side, user + "@example.org", login=user, password=server.password)
 
 
-def make_pair(base, directory, kind, inner="", **attributes):
+def make_pair(servers, directory, kind, inner="", **attributes):
     config = product.Config(directory)
-    made = [make_side(config, base, directory, side, what)
+    made = [make_side(config, servers, directory, side, what)
             for side, what in zip(("left", "right"), kind.split("-"))]
     config.pairing("p", made[0][1], made[1][1], inner=inner, **{"kinds": "events contacts tasks", **attributes})
     config.write()
@@ -91,8 +96,8 @@ def make_pair(base, directory, kind, inner="", **attributes):
 
 
 @pytest.fixture(params=PAIRS)
-def pair(request, base, directory):
-    p = make_pair(base, directory, request.param)
+def pair(request, servers, directory):
+    p = make_pair(servers, directory, request.param)
     yield p
     for box in (p.left, p.right):
         if isinstance(getattr(box, "server", None), davservers.Xandikos):
@@ -154,7 +159,8 @@ def test_both_sides_edit_different_properties(pair):
     pair.settle()
     for box in (pair.left, pair.right):
         text = box.get("events", "Team", "etwo")
-        assert "Room 7" in text and "The right's" in text and "CATEGORIES:A,B" in text
+        assert "Room 7" in text and "The right's" in text
+        assert records.facts(text)[1][""]["categories"] == ["A", "B"]
         text = box.get("contacts", "Team", "ctwo")
         assert "+1 555 1" in text and "1843" in text and "+49 30 1" in text
 
@@ -270,8 +276,8 @@ def test_what_cannot_be_read_is_left_out(pair, sides):
 
 
 @pytest.fixture
-def radicale_local(base, directory):
-    return lambda **how: make_pair(base, directory, "radicale-local", **how)
+def radicale_local(servers, directory):
+    return lambda **how: make_pair(servers, directory, "radicale-local", **how)
 
 
 def test_busy_only(radicale_local):
@@ -364,3 +370,22 @@ def test_mail_and_records_in_one_endpoint(make, base):
                    kinds="mail")
     config.write()
     pair.once()
+
+
+def test_mail_and_records_of_one_server(make, servers):
+    """Cyrus keeps both in one tree of mailboxes; calendars are not taken for mail folders."""
+    config, server = make.config(), davservers.Cyrus(servers.cyrus("c"))
+    mail, left_xml = make.box(config, "left", "cyrus", login="own", **server.urls(None))
+    disk, right_xml = make.box(config, "right", "local")
+    left, right = records.DavBox(server.user(mail.user)), records.VdirBox(os.path.dirname(disk.root))
+    config.pairing("p", left_xml, right_xml)
+    config.write()
+    pair = Pair(config, (left, right), "cyrus-local")
+    fill(left, pair)
+    for message in corpus.messages(3, 7):
+        mail.put(message)
+    mail.close()
+    pair.settle()
+    assert not model.compare(mail.read(), disk.read())
+    assert ("events", "Team") in right.collections() and "Team" not in disk.read()
+    mail.close()
