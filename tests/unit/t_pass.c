@@ -247,6 +247,11 @@ static void t_folder_collision(void **state)
 	sync_ok();
 	assert_int_equal(writes, L->writes + R->writes);
 	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
+	/* without the state it is known by that name: nothing is made or copied again */
+	pc_forget_state(&c);
+	sync_ok();
+	assert_int_equal(writes, L->writes + R->writes);
+	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
 }
 
 static void t_new_validity(void **state)

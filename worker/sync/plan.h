@@ -171,6 +171,8 @@ void plan_folders(struct plan *plan, const struct folder_rules *rules, struct ba
 /* The path that `path` of side `from` has or would have on the other side, by its closest paired
  * ancestor. Each kind has names of its own: a calendar may be called as a mail folder is. */
 struct span plan_translate(struct plan *plan, enum ep_kind kind, enum side from, struct span path);
+/* The name that a newcomer gets where its own is held (R12): with the origin's name behind it, then numbered. */
+struct span plan_suffixed(struct plan *plan, struct span want, const char *origin, unsigned attempt);
 /* Where a folder that is gone on side `s` comes back, if it does: by the name that the other side has
  * for it now, unless that is held. */
 struct span plan_revival_path(struct plan *plan, const struct plan_folder *f, enum side s);

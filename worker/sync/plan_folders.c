@@ -283,6 +283,42 @@ static void pair_by_path(struct work *w)
 	}
 }
 
+/* A selectable folder of that kind at that path on that side, or NULL. */
+static const struct ep_folder *at_path(const struct work *w, enum ep_kind kind, enum side s, struct span path)
+{
+	for (size_t i = 0; i < w->list[s].n; i++) {
+		const struct ep_folder *f = &w->list[s].folders[i];
+
+		if (f->selectable && f->kind == kind && path_eq(f->path, path))
+			return f;
+	}
+	return NULL;
+}
+
+/* Folders that got another name once: found again by it, a lost state makes no second copy of them. */
+static void pair_by_suffix(struct work *w)
+{
+	for (int from = 0; from < SIDES; from++) {
+		enum side to = side_other((enum side)from);
+
+		for (size_t i = 0; i < w->list[from].n; i++) {
+			const struct ep_folder *f = &w->list[from].folders[i];
+
+			if (!is_free(w, (enum side)from, i) ||
+			    mapped(w->rules->pairing, (enum side)from, f->path) != NULL)
+				continue;
+			struct span want = plan_translate(w->plan, f->kind, (enum side)from, f->path);
+			struct span path = plan_suffixed(w->plan, want, w->rules->endpoint_name[from], 1);
+			size_t other = free_at(w, f->kind, to, path);
+
+			if (other == SIZE_MAX || at_path(w, f->kind, to, want) == NULL ||
+			    !roles_agree(f, &w->list[to].folders[other]))
+				continue;
+			pair_new(w, from == SIDE_LEFT ? i : other, from == SIDE_LEFT ? other : i, PAIR_PATH);
+		}
+	}
+}
+
 /* --- steps --- */
 
 static struct folder_step *add_step(struct work *w, enum folder_step_kind kind, enum side side, size_t folder,
@@ -294,18 +330,6 @@ static struct folder_step *add_step(struct work *w, enum folder_step_kind kind, 
 	struct folder_step *st = &o->steps[o->n_steps++];
 	*st = (struct folder_step){ .kind = kind, .side = side, .folder = (int)folder, .path = path, .why = why };
 	return st;
-}
-
-/* A selectable folder of that kind at that path on that side, or NULL. */
-static const struct ep_folder *at_path(const struct work *w, enum ep_kind kind, enum side s, struct span path)
-{
-	for (size_t i = 0; i < w->list[s].n; i++) {
-		const struct ep_folder *f = &w->list[s].folders[i];
-
-		if (f->selectable && f->kind == kind && path_eq(f->path, path))
-			return f;
-	}
-	return NULL;
 }
 
 /* A folder that is going to be there. */
@@ -320,24 +344,14 @@ static bool planned_at(const struct work *w, enum ep_kind kind, enum side s, str
 	return false;
 }
 
-static bool is_held(const struct work *w, enum ep_kind kind, enum side s, struct span path)
-{
-	return at_path(w, kind, s, path) != NULL || planned_at(w, kind, s, path);
-}
-
 /* A path for a newcomer: itself, or with the origin's name behind it where it is held (R12). */
 static struct span free_path(const struct work *w, enum ep_kind kind, enum side target, struct span want)
 {
 	struct span path = want;
 
-	for (unsigned i = 1; is_held(w, kind, target, path) && i < 1000; i++) {
-		const char *name = w->rules->endpoint_name[side_other(target)];
-
-		if (i == 1)
-			path = span_of(arena_printf(w->plan->arena, SPAN_FMT " (%s)", SPAN_ARG(want), name));
-		else
-			path = span_of(arena_printf(w->plan->arena, SPAN_FMT " (%s %u)", SPAN_ARG(want), name, i));
-	}
+	for (unsigned i = 1; (at_path(w, kind, target, path) != NULL || planned_at(w, kind, target, path)) &&
+	     i < 1000; i++)
+		path = plan_suffixed(w->plan, want, w->rules->endpoint_name[side_other(target)], i);
 	return path;
 }
 
@@ -495,6 +509,7 @@ void plan_folders(struct plan *plan, const struct folder_rules *rules, struct ba
 	pair_by_map(&w);
 	pair_by_role(&w);
 	pair_by_path(&w);
+	pair_by_suffix(&w);
 	rename_all(&w);
 	if (out->n_steps > 0)
 		return;         /* renames first: the trees are listed again after them */

@@ -45,3 +45,9 @@ struct span plan_revival_path(struct plan *plan, const struct plan_folder *f, en
 	}
 	return want;
 }
+
+struct span plan_suffixed(struct plan *plan, struct span want, const char *origin, unsigned attempt)
+{
+	return span_of(attempt == 1 ? arena_printf(plan->arena, SPAN_FMT " (%s)", SPAN_ARG(want), origin) :
+		       arena_printf(plan->arena, SPAN_FMT " (%s %u)", SPAN_ARG(want), origin, attempt));
+}
