@@ -109,7 +109,7 @@ static struct mem_item *add_item(struct mem_store *s, struct mem_folder *f, cons
 	*it = (struct mem_item){ .uid = f->next_uid++, .bytes = mem_strndup(bytes, n), .n = n,
 				 .flags = flags & s->flags,
 				 .keywords = kw != NULL && s->keywords ? mem_strdup(kw) : NULL,
-				 .received = received, .modseq = s->next_modseq };
+				 .received = received, .modseq = s->next_modseq, .made = s->next_modseq };
 	f->modseq = s->next_modseq++;
 	return it;
 }
@@ -167,7 +167,7 @@ void mem_edit(struct mem_store *s, struct mem_folder *f, size_t i, const char *b
 void mem_remove(struct mem_store *s, struct mem_folder *f, size_t i)
 {
 	f->gone = mem_realloc(f->gone, f->n_gone + 1, sizeof(*f->gone));
-	f->gone[f->n_gone++] = (struct mem_gone){ f->items[i].uid, s->next_modseq };
+	f->gone[f->n_gone++] = (struct mem_gone){ f->items[i].uid, s->next_modseq, f->items[i].made };
 	f->modseq = s->next_modseq++;
 	free_item(&f->items[i]);
 	memmove(&f->items[i], &f->items[i + 1], (f->n - i - 1) * sizeof(*f->items));
@@ -425,7 +425,7 @@ static void list_items(struct mem_store *s, struct mem_folder *f, uint64_t since
 	}
 	c->gone = arena_calloc(a, f->n_gone + 1, sizeof(*c->gone));
 	for (size_t i = 0; i < f->n_gone && !c->full; i++) {
-		if (f->gone[i].modseq > since)
+		if (f->gone[i].modseq > since && !(s->silent && f->gone[i].made > since))
 			c->gone[c->n_gone++] = id_of(a, f->gone[i].uid);
 	}
 	if (s->incomplete && c->full) {

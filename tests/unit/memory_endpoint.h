@@ -14,7 +14,7 @@ struct mem_item {
 	uint32_t flags;
 	char *keywords;
 	int64_t received;
-	uint64_t modseq;
+	uint64_t modseq, made;
 };
 
 struct mem_folder {
@@ -26,7 +26,7 @@ struct mem_folder {
 	uint64_t modseq;
 	struct mem_item *items;
 	size_t n;
-	struct mem_gone { uint32_t uid; uint64_t modseq; } *gone;
+	struct mem_gone { uint32_t uid; uint64_t modseq, made; } *gone;
 	size_t n_gone;
 };
 
@@ -38,6 +38,7 @@ struct mem_store {
 	/* quirks */
 	bool deltas;                 /* tells changes and vanished ids since a cursor */
 	bool stable_ids;             /* folder ids survive renames for sure */
+	bool silent;                 /* says nothing of an item that came and went since the cursor */
 	bool tells_ids;              /* CREATE and MOVE tell the new id */
 	bool keywords;               /* can hold keywords */
 	uint32_t flags;              /* system flags it can hold */

@@ -254,6 +254,25 @@ static void t_folder_collision(void **state)
 	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
 }
 
+/* Copied, and removed there before the next pass, on a server that never mentions it. */
+static void t_came_and_went(void **state)
+{
+	(void)state;
+	R->silent = L->silent = true;
+	add(L, "INBOX", "keep");
+	sync_ok();
+	add(L, "INBOX", "short");
+	add(R, "INBOX", "other");
+	sync_ok();
+	assert_int_equal(mem_folder_get(R, "INBOX")->n, 3);
+	mem_remove(R, mem_folder_get(R, "INBOX"), 2);
+	mem_remove(L, mem_folder_get(L, "INBOX"), 2);
+	sync_ok();
+	assert_int_equal(mem_folder_get(R, "INBOX")->n, 1);
+	assert_int_equal(mem_folder_get(L, "INBOX")->n, 1);
+	settled();
+}
+
 static void t_new_validity(void **state)
 {
 	(void)state;
@@ -480,7 +499,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_changes_both_ways), T(t_deletion_policies), T(t_change_beats_delete), T(t_mark_does_not_beat_delete),
 		T(t_adoption),
-		T(t_folders), T(t_folder_collision), T(t_new_validity), T(t_guard), T(t_doubtful_listings),
+		T(t_folders), T(t_folder_collision), T(t_came_and_went), T(t_new_validity), T(t_guard), T(t_doubtful_listings),
 		T(t_quarantine), T(t_poor_servers), T(t_random),
 	};
 

@@ -609,6 +609,7 @@ static void t_random(void **state)
 		mem_folder_make_kind(L, "Home", EP_EVENTS);
 		R->rewrites = rnd(2);
 		R->deltas = rnd(2);
+		R->silent = L->silent = rnd(2);
 		R->drops = rnd(3) == 0 ? "LOCATION" : NULL;
 		add(L, "Work", event("keep", 1, "SUMMARY:an emptied side would be held\r\n"));
 		sync_ok();

@@ -49,6 +49,10 @@ static const char *const migrations[] = {
 	" attempts INTEGER NOT NULL, next_s INTEGER NOT NULL,"
 	" code INTEGER NOT NULL, text TEXT);"
 	"CREATE INDEX record_next ON record (next_s) WHERE next_s > 0;"
+	"ALTER TABLE place ADD COLUMN left_made INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE place ADD COLUMN right_made INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX place_left_made ON place (folder) WHERE left_made > 0;"
+	"CREATE INDEX place_right_made ON place (folder) WHERE right_made > 0;"
 	"ALTER TABLE journal ADD COLUMN before BLOB;",
 };
 

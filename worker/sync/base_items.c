@@ -139,8 +139,8 @@ enum code base_place_insert(struct base *b, struct base_place *p, struct err *er
 		rc = insert_item(b, p, err);
 	if (rc != E_OK)
 		return rc;
-	struct stmt *s = db_stmt(b->db, "INSERT INTO place (item, folder, left_id, right_id, flags, keywords)"
-				 " VALUES (?,?,?,?,?,?)", err);
+	struct stmt *s = db_stmt(b->db, "INSERT INTO place (item, folder, left_id, right_id, flags, keywords,"
+				 " left_made, right_made) VALUES (?,?,?,?,?,?,?,?)", err);
 	if (s == NULL)
 		return err->code;
 	stmt_int(s, 1, p->item);
@@ -149,6 +149,8 @@ enum code base_place_insert(struct base *b, struct base_place *p, struct err *er
 	stmt_blob(s, 4, p->id[SIDE_RIGHT]);
 	stmt_int(s, 5, p->flags.flags);
 	stmt_text(s, 6, p->flags.keywords);
+	stmt_int(s, 7, p->made[SIDE_LEFT] ? (int64_t)b->generation : 0);
+	stmt_int(s, 8, p->made[SIDE_RIGHT] ? (int64_t)b->generation : 0);
 	rc = stmt_run(s, err);
 	if (rc == E_OK)
 		p->row = db_last_id(b->db);
@@ -162,7 +164,8 @@ enum code base_place_update(struct base *b, const struct base_place *p, struct e
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "UPDATE place SET folder = ?, left_id = ?, right_id = ?, flags = ?,"
-				 " keywords = ? WHERE id = ?", err);
+				 " keywords = ?, left_made = MAX(left_made, ?), right_made = MAX(right_made, ?)"
+				 " WHERE id = ?", err);
 	if (s == NULL)
 		return err->code;
 	stmt_int(s, 1, p->folder);
@@ -170,7 +173,45 @@ enum code base_place_update(struct base *b, const struct base_place *p, struct e
 	stmt_blob(s, 3, p->id[SIDE_RIGHT]);
 	stmt_int(s, 4, p->flags.flags);
 	stmt_text(s, 5, p->flags.keywords);
-	stmt_int(s, 6, p->row);
+	stmt_int(s, 6, p->made[SIDE_LEFT] ? (int64_t)b->generation : 0);
+	stmt_int(s, 7, p->made[SIDE_RIGHT] ? (int64_t)b->generation : 0);
+	stmt_int(s, 8, p->row);
+	return stmt_run(s, err);
+}
+
+enum code base_made(struct base *b, int64_t folder, enum side side, struct arena *arena,
+		    struct base_place **places_r, size_t *n_r, struct err *err)
+{
+	static const char *const sql[SIDES] = {
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.left_made > 0 AND p.left_made < ?",
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.right_made > 0 AND p.right_made < ?",
+	};
+	struct stmt *s = db_stmt(b->db, sql[side], err);
+
+	*places_r = NULL;
+	*n_r = 0;
+	if (s == NULL)
+		return err->code;
+	stmt_int(s, 1, folder);
+	stmt_int(s, 2, (int64_t)b->generation);
+	return base_read_places(s, arena, places_r, n_r, err);
+}
+
+enum code base_made_seen(struct base *b, int64_t folder, enum side side, struct err *err)
+{
+	static const char *const sql[SIDES] = {
+		"UPDATE place SET left_made = 0 WHERE folder = ? AND left_made > 0 AND left_made < ?",
+		"UPDATE place SET right_made = 0 WHERE folder = ? AND right_made > 0 AND right_made < ?",
+	};
+	enum code rc = base_write(b, err);
+
+	if (rc != E_OK)
+		return rc;
+	struct stmt *s = db_stmt(b->db, sql[side], err);
+	if (s == NULL)
+		return err->code;
+	stmt_int(s, 1, folder);
+	stmt_int(s, 2, (int64_t)b->generation);
 	return stmt_run(s, err);
 }
 

@@ -8,6 +8,7 @@
 #include "../../common/clock.h"
 #include "../../common/log.h"
 #include "idmap.h"
+#include "records.h"
 
 #define INDEX_FROM 200       /* this many lookups in a folder: load its places at once */
 
@@ -187,6 +188,56 @@ static enum code absent(struct reader *r, int folder, enum side s, const struct 
 	return rc;
 }
 
+/* Are these not there any more? Asked one by one: to be untold is no proof. */
+static enum code ask_gone(struct reader *r, int folder, enum side s, struct base_place **asked, size_t n,
+			  struct err *err)
+{
+	struct pass *p = r->p;
+	const struct ep_folder *ep = p->plan.folders[folder].ep[s];
+	struct ep_meta *m = arena_calloc(p->arena, n, sizeof(*m));
+	struct rec_read *rec = arena_calloc(p->arena, n, sizeof(*rec));
+	bool records = plan_records(&p->plan, folder);
+	struct rec_read *both[SIDES] = { rec, rec };
+	const size_t count[SIDES] = { s == SIDE_LEFT ? n : 0, s == SIDE_RIGHT ? n : 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		m[i].folder = rec[i].folder = ep;
+		m[i].id = rec[i].id = asked[i]->id[s];
+	}
+	enum code rc = records ? records_read(p, p->arena, both, count, err) :
+		       ep_call(p->ep[s], EP_V_DESCRIBE, p->arena, m, n, err);
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		if ((records ? rec[i].code : m[i].code) == E_ITEM_GONE)
+			touch(r, asked[i], folder)->gone[s] = true;
+	}
+	return rc;
+}
+
+/* What we put there after the cursor was taken is new to a change since then. If it is not told, it may
+ * have gone again meanwhile: some servers say nothing at all of such an item. */
+static enum code made_and_gone(struct reader *r, int folder, enum side s, const struct ep_changes *c,
+			       struct err *err)
+{
+	struct base_place *made, **untold;
+	struct idmap told;
+	size_t n, k = 0;
+	enum code rc = base_made(r->p->base, r->p->plan.folders[folder].base->row, s, r->p->arena, &made, &n, err);
+
+	if (rc != E_OK || n == 0)
+		return rc;
+	idmap_init(&told, r->p->arena, c->n);
+	for (size_t i = 0; i < c->n; i++)
+		idmap_put(&told, 0, c->items[i].id, &c->items[i]);
+	for (size_t i = 0; i < c->n_gone; i++)
+		idmap_put(&told, 0, c->gone[i], &c->gone[i]);
+	untold = arena_calloc(r->p->arena, n, sizeof(*untold));
+	for (size_t i = 0; i < n; i++) {
+		if (idmap_get(&told, 0, made[i].id[s]) == NULL)
+			untold[k++] = &made[i];
+	}
+	return k > 0 ? ask_gone(r, folder, s, untold, k, err) : E_OK;
+}
+
 /* All ids of one side are void: places wait to be found again, solos lose their id or their sense. */
 static enum code void_ids(struct reader *r, int folder, enum side s, struct err *err)
 {
@@ -248,6 +299,8 @@ static enum code take(struct reader *r, int folder, enum side s, const struct ep
 		rc = vanished(r, folder, s, c->gone[i], err);
 	if (rc == E_OK && row != 0 && c->full && c->complete && !reset)
 		rc = absent(r, folder, s, c, err);
+	if (rc == E_OK && row != 0 && !c->full && c->complete && !reset)
+		rc = made_and_gone(r, folder, s, c, err);
 	return rc;
 }
 

@@ -385,6 +385,7 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 				.size = o->size, .flags = o->flags };
 	b.id[n->side] = n->id;
 	b.id[op->side] = done->new_id;
+	b.made[op->side] = true;
 	b.stable_key[n->side] = w->fetch[i].key;
 	rc = base_solo_delete(a->p->base, o->row, err);
 	if (rc == E_OK)
@@ -438,6 +439,7 @@ static enum code record_move(struct apply *a, struct plan_op *op, const struct e
 	pp->base.folder = a->p->plan.folders[op->to].base->row;
 	pp->base.id[mover] = n->id;
 	pp->base.id[op->side] = done->new_id;
+	pp->base.made[op->side] = true;
 	enum code rc = base_place_update(a->p->base, &pp->base, err);
 	if (rc == E_OK && plan_records(&a->p->plan, op->to))
 		records_later(a, op, &pp->base, -1);     /* it has a new version, and may have been edited as well */
