@@ -4,6 +4,9 @@
 #include "mailkey.h"
 
 #include "../../common/secret.h"
+#include "words.h"
+
+#define VALUE_MAX ((size_t)256 * 1024)   /* of a field with encoded words, decoded */
 
 enum field { F_MSGID, F_DATE, F_FROM, F_TO, F_CC, F_SUBJECT, FIELDS };
 
@@ -116,6 +119,21 @@ static void put_normalised(struct sink *sink, struct span value)
 	}
 }
 
+/* Encoded words count as what they say: some servers tell them decoded, or encode them anew. */
+static void put_field(struct sink *sink, struct span value)
+{
+	struct buf text;
+
+	if (span_find_nocase(value, "=?") == SIZE_MAX) {
+		put_normalised(sink, value);
+		return;
+	}
+	buf_init(&text, VALUE_MAX);
+	words_decode(span_cut(value, 0, VALUE_MAX / 4), &text);
+	put_normalised(sink, buf_span(&text));
+	buf_free(&text);
+}
+
 struct mailkey mailkey_of(struct span header)
 {
 	struct span values[FIELDS], whole[FIELDS];
@@ -125,7 +143,7 @@ struct mailkey mailkey_of(struct span header)
 
 	find_fields(header, values, whole);
 	for (enum field f = 0; f < FIELDS; f++) {
-		put_normalised(&sink, values[f]);
+		put_field(&sink, values[f]);
 		put(&sink, '\n');
 	}
 	digest_add(sink.digest, sink.bytes, sink.n);

@@ -2,7 +2,8 @@
  *
  * The fingerprint is a digest of Message-ID, Date, From, To, Cc and Subject, normalised so that
  * servers that refold, trim or replace 8-bit bytes do not change it: each run of control and 8-bit
- * bytes (and of the '?' that some put in their place) counts as one '?', white space is dropped, field
+ * bytes (and of the '?' that some put in their place) counts as one '?', white space is dropped, encoded words
+ * (RFC 2047) count as what they say, field
  * order does not matter, an empty field is none, of several the first counts. Never one header alone.
  * Received time, size and body hash are the tie-breakers of whoever compares.
  */
