@@ -25,7 +25,7 @@ SUPERVISOR := $(wildcard supervisor/*.c)
 CTL        := $(wildcard supervisor/ctl/*.c)
 METRICS    := $(wildcard supervisor/metrics/*.c)
 WORKER     := $(wildcard worker/*.c worker/sync/*.c worker/data/*.c worker/net/*.c worker/imap/*.c worker/local/*.c \
-              worker/http/*.c worker/dav/*.c)
+              worker/http/*.c worker/dav/*.c worker/ews/*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBS_COMMON     = -Wl,--as-needed $(shell pkg-config --libs expat libzmq sqlite3 jansson) -lcrypto

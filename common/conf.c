@@ -86,6 +86,9 @@ bool conf_pairing_uses_http(const struct conf_pairing *p)
 	bool records = (conf_pairing_kinds(p) & ~(uint32_t)CONF_KIND_MAIL) != 0, dav = false;
 
 	for (enum side side = SIDE_LEFT; side < SIDES; side++)
+		if (conf_type_bit(p->mailbox[side].endpoint->type) == T_EXCHANGE)
+			return true;
+	for (enum side side = SIDE_LEFT; side < SIDES; side++)
 		dav |= p->mailbox[side].endpoint->caldav != NULL || p->mailbox[side].endpoint->carddav != NULL;
 	return records && dav;
 }

@@ -42,12 +42,16 @@ struct conf_endpoint {
 	const char *server;           /* host; NULL where there is none: an imap endpoint without mail */
 	uint16_t port;                /* 0 = the type's default */
 	enum conf_tls tls;
-	const char *auth;             /* "" = automatic; "plain", "login", "xoauth2" ... */
+	const char *auth;             /* "" = automatic; "plain", "login", "xoauth2" ...; exchange: "basic" ... */
 	const char *ca_file;          /* or NULL: the system's store */
 	const char *ca_pem;           /* its contents, read at load; at most CONF_CA_MAX bytes */
 	const char *path;             /* local: base directory */
 	const char *caldav, *carddav; /* imap: URLs, {mailbox} and {user} not expanded; or NULL */
 	uint32_t max_connections;     /* 0 = the type's default */
+	const char *access;           /* exchange: "impersonate" or "delegate" */
+	const char *front_end;        /* exchange: the URL of its web service, or NULL */
+	const char *principal_name;   /* exchange: the name the front end's certificate carries, or NULL */
+	const char *http_proxy;       /* http://host:port, or NULL */
 };
 
 struct conf_mailbox {

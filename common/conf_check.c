@@ -75,6 +75,33 @@ static bool uses_tls(const struct conf_endpoint *e)
 	       (e->carddav != NULL && span_starts_nocase(span_of(e->carddav), "https:"));
 }
 
+static enum code check_logon(struct conf_loader *l, const struct xml_node *node, const struct conf_endpoint *e)
+{
+	if (has_secret(&e->password) && e->login == NULL)
+		return conf_fail(l, line_of(node, "Password"),
+				 "endpoint '%s' has a <Password> but no <LoginName>; for one "
+				 "password that all mailboxes share write <DefaultPassword>",
+				 e->name);
+	if (e->login != NULL && !has_secret(&e->password))
+		conf_warn(l, line_of(node, "LoginName"),
+			  "endpoint '%s' has a <LoginName> but no <Password>; it is not used",
+			  e->name);
+	return E_OK;
+}
+
+static enum code check_files(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+{
+	enum code rc = E_OK;
+
+	if (e->ca_file != NULL)
+		rc = read_ca(l, line_of(node, "CAFile"), e);
+	if (rc == E_OK)
+		rc = conf_check_secret(l, xml_child(node, "Password"), &e->password);
+	if (rc == E_OK)
+		rc = conf_check_secret(l, xml_child(node, "DefaultPassword"), &e->default_password);
+	return rc;
+}
+
 static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
 			    struct conf_endpoint *e)
 {
@@ -90,31 +117,77 @@ static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
 				 "TLS none is possible only with a server on this machine "
 				 "(localhost, 127.0.0.1, ::1), not with '%.100s'",
 				 e->server);
-	if (has_secret(&e->password) && e->login == NULL)
-		return conf_fail(l, line_of(node, "Password"),
-				 "endpoint '%s' has a <Password> but no <LoginName>; for one "
-				 "password that all mailboxes share write <DefaultPassword>",
-				 e->name);
-	if (e->login != NULL && !has_secret(&e->password))
-		conf_warn(l, line_of(node, "LoginName"),
-			  "endpoint '%s' has a <LoginName> but no <Password>; it is not used",
-			  e->name);
+	rc = check_logon(l, node, e);
+	if (rc != E_OK)
+		return rc;
 	if (e->ca_file != NULL && !uses_tls(e))
 		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect with TLS none");
-	if (e->ca_file != NULL)
-		rc = read_ca(l, line_of(node, "CAFile"), e);
-	if (rc == E_OK)
-		rc = conf_check_secret(l, xml_child(node, "Password"), &e->password);
-	if (rc == E_OK)
-		rc = conf_check_secret(l, xml_child(node, "DefaultPassword"), &e->default_password);
-	return rc;
+	return check_files(l, node, e);
+}
+
+/* "msstd:*.corp.example", "owa.corp.example" */
+static bool principal_valid(const char *name)
+{
+	if (span_starts_nocase(span_of(name), "msstd:"))
+		name += 6;
+	if (name[0] == '*' && name[1] == '.')
+		name += 2;
+	return conf_host_valid(name) && strpbrk(name, ":%_") == NULL;
+}
+
+static enum code check_exchange(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
+{
+	bool plain = e->front_end != NULL ? span_starts_nocase(span_of(e->front_end), "http:") : e->tls == TLS_NONE;
+	enum code rc = E_OK;
+
+	if (e->server == NULL && e->front_end == NULL)
+		return conf_fail(l, node->line, "endpoint '%s' needs a <Server> or a <FrontEnd>", e->name);
+	if (e->tls == TLS_STARTTLS)
+		return conf_fail(l, line_of(node, "TLS"), "TLS starttls is not possible with Exchange's web service");
+	if (e->tls == TLS_NONE && e->server != NULL && !conf_is_loopback(e->server))
+		return conf_fail(l, line_of(node, "TLS"),
+				 "TLS none is possible only with a server on this machine (localhost, 127.0.0.1, "
+				 "::1), not with '%.100s'", e->server);
+	if (e->front_end != NULL && strchr(e->front_end, '{') != NULL)
+		return conf_fail(l, line_of(node, "FrontEnd"),
+				 "FrontEnd is one URL for all mailboxes, without {words}");
+	if (e->principal_name != NULL && !principal_valid(e->principal_name))
+		return conf_fail(l, line_of(node, "PrincipalName"), "PrincipalName '%.100s' is not a host name; write "
+				 "msstd:owa.corp.example or msstd:*.corp.example", e->principal_name);
+	if (e->principal_name != NULL && (e->front_end == NULL || plain))
+		return conf_fail(l, line_of(node, "PrincipalName"),
+				 "PrincipalName is the name in the certificate of a <FrontEnd> with https://");
+	if (e->http_proxy != NULL && plain)
+		return conf_fail(l, line_of(node, "HTTPProxy"), "HTTPProxy is used with https:// only");
+	if (e->ca_file != NULL && plain)
+		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect without TLS");
+	rc = check_logon(l, node, e);
+	return rc == E_OK ? check_files(l, node, e) : rc;
+}
+
+/* Auth is one row for all types: which of its words belong to which. */
+static enum code check_auth(struct conf_loader *l, const struct xml_node *node, const struct conf_endpoint *e)
+{
+	static const char exchange[] = "basic ntlm negotiate oauth", imap[] = "plain login xoauth2 oauthbearer";
+	const char *own = conf_type_bit(e->type) == T_EXCHANGE ? exchange : imap;
+
+	if (e->auth == NULL || e->auth[0] == '\0' || conf_in_list(own, e->auth))
+		return E_OK;
+	return conf_fail(l, line_of(node, "Auth"), "Auth '%s' does not belong to an endpoint of type '%s'; take one "
+			 "of auto %s", e->auth, e->type, own);
 }
 
 enum code conf_check_endpoint(struct conf_loader *l, const struct xml_node *node,
 			      struct conf_endpoint *e)
 {
-	if (conf_type_bit(e->type) == T_IMAP)
+	enum code rc = check_auth(l, node, e);
+
+	if (rc == E_OK && conf_type_bit(e->type) == T_EXCHANGE)
+		return check_exchange(l, node, e);
+	if (rc == E_OK && conf_type_bit(e->type) == T_IMAP)
 		return check_imap(l, node, e);
+	if (rc != E_OK)
+		return rc;
 	if (e->path == NULL)
 		return conf_fail(l, node->line, "endpoint '%s' of type local needs a <Path>",
 				 e->name);
@@ -199,6 +272,12 @@ static const char *mailbox_key(struct arena *arena, const struct conf_mailbox *m
 
 	if (conf_type_bit(e->type) == T_LOCAL)
 		return arena_printf(arena, "local %s/%s", e->path, m->smtp_name);
+	if (conf_type_bit(e->type) == T_EXCHANGE) {
+		char *box = arena_printf(arena, "exchange %s %s", e->front_end != NULL ? e->front_end : e->server,
+					 m->smtp_name);
+		lower(box);
+		return box;
+	}
 	const char *user = m->login != NULL ? m->login : m->smtp_name;
 	if (e->server == NULL)          /* paths of URLs: case matters */
 		return arena_printf(arena, "dav %s %s %s", e->caldav != NULL ? e->caldav : "-",

@@ -47,9 +47,9 @@ static enum code read_type(struct conf_loader *l, const struct xml_node *node,
 				 "endpoint '%s': type '%.60s' is not known; take " CONF_TYPE_NAMES,
 				 e->name, type);
 	}
-	if ((bit & (T_IMAP | T_LOCAL)) == 0)
+	if ((bit & (T_IMAP | T_LOCAL | T_EXCHANGE)) == 0)
 		return conf_fail(l, node->line,
-				 "endpoint '%s': this build has no '%s' yet; only imap and local",
+				 "endpoint '%s': this build has no '%s' yet; only imap, local and exchange",
 				 e->name, type);
 	e->type = arena_str(l->src.arena, span_of(type));
 	return E_OK;

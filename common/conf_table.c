@@ -48,16 +48,16 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "Port", V_PORT, T_SERVERS, C(port), 1, 65535, NULL, NULL },
 	{ "TLS", V_TLS, T_SERVERS, C(tls), 0, 0, "implicit", NULL },
 	{ "Auth", V_WORD, T_SERVERS, C(auth), 0, 0, "auto",
-	  "|auto|plain|login|xoauth2|oauthbearer|" },
+	  "|auto|plain|login|xoauth2|oauthbearer|basic|ntlm|negotiate|oauth|" },
 	{ "CAFile", V_PATH, T_SERVERS, C(ca_file), 0, 0, NULL, NULL },
 	{ "MaxConnections", V_COUNT, T_SERVERS, C(max_connections), 1, 1000, NULL, NULL },
 	{ "Path", V_PATH, T_LOCAL, C(path), 0, 0, NULL, NULL },
 	{ "CalDAV", V_URL, T_IMAP, C(caldav), 0, 0, NULL, NULL },
 	{ "CardDAV", V_URL, T_IMAP, C(carddav), 0, 0, NULL, NULL },
-	{ "Access", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
-	{ "FrontEnd", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
-	{ "PrincipalName", V_LATER, T_EXCHANGE, 0, 0, 0, NULL, NULL },
-	{ "HTTPProxy", V_LATER, T_EXCHANGE | T_GOOGLE | T_EXCHANGE_ONLINE, 0, 0, 0, NULL, NULL },
+	{ "Access", V_WORD, T_EXCHANGE, C(access), 0, 0, "impersonate", "|impersonate|delegate|" },
+	{ "FrontEnd", V_URL, T_EXCHANGE, C(front_end), 0, 0, NULL, NULL },
+	{ "PrincipalName", V_TEXT, T_EXCHANGE, C(principal_name), 0, 0, NULL, NULL },
+	{ "HTTPProxy", V_PROXY, T_EXCHANGE | T_GOOGLE | T_EXCHANGE_ONLINE, C(http_proxy), 0, 0, NULL, NULL },
 	{ "ServiceAccountKey", V_LATER, T_GOOGLE, 0, 0, 0, NULL, NULL },
 };
 #undef C
@@ -306,12 +306,14 @@ static enum code read_text(const struct conf_setting *s, const char *text,
 		return err_set(err, E_CONF,
 			       "%s: '%.60s' is not a comma list of endpoints and types of endpoints, or all",
 			       s->name, text);
-	if ((s->value == V_PATH || s->value == V_URL) && strlen(text) > 1024)
+	if ((s->value == V_PATH || s->value == V_URL || s->value == V_PROXY) && strlen(text) > 1024)
 		return err_set(err, E_CONF, "%s: the %s is longer than 1024 bytes", s->name,
 			       s->value == V_PATH ? "path" : "URL");
 	if (s->value == V_TEXT && strlen(text) > 320)
 		return err_set(err, E_CONF, "%s is longer than 320 bytes", s->name);
 	if (s->value == V_URL && conf_url_check(s->name, text, src->arena, err) != E_OK)
+		return E_CONF;
+	if (s->value == V_PROXY && conf_proxy_check(s->name, text, src->arena, err) != E_OK)
 		return E_CONF;
 	*at = s->value == V_PATH ? absolute(src, text) : arena_str(src->arena, span_of(text));
 	return E_OK;
@@ -352,6 +354,7 @@ enum code conf_value_read(const struct conf_setting *s, const char *text,
 	case V_TRACE:
 	case V_HOST:
 	case V_URL:
+	case V_PROXY:
 	case V_PATH:
 		return read_text(s, text, src, at, err);
 	case V_SECRET:
@@ -401,6 +404,7 @@ const char *conf_value_text(const struct conf_setting *s, const void *base, stru
 	case V_TRACE:
 	case V_HOST:
 	case V_URL:
+	case V_PROXY:
 	case V_PATH:
 		return *(const char *const *)at;
 	case V_SECRET:

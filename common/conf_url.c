@@ -2,7 +2,8 @@
  *
  * 1. https:// everywhere, http:// only toward this machine: a password travels in each request.
  * 2. No user information and no fragment: a secret has its own place, and servers see no fragments.
- * 3. {mailbox} and {user} stand for the mailbox that is opened; in the path only, so that no mailbox's name
+ * 3. A proxy is http://host:port: it sees no password, because what goes through it is TLS.
+ * 4. {mailbox} and {user} stand for the mailbox that is opened; in the path only, so that no mailbox's name
  *    decides which host gets a password.
  */
 #include "conf_p.h"
@@ -96,5 +97,22 @@ enum code conf_url_check(const char *name, const char *text, struct arena *arena
 		return err_set(err, E_CONF,
 			       "%s: http:// is possible only with a server on this machine (localhost, 127.0.0.1, "
 			       "::1), not with '%.100s'; write https://", name, host);
+	return E_OK;
+}
+
+enum code conf_proxy_check(const char *name, const char *text, struct arena *arena, struct err *err)
+{
+	struct span url = span_of(text), rest;
+	const char *host = NULL;
+
+	if (!span_starts_nocase(url, "http://"))
+		return err_set(err, E_CONF, "%s: '%.100s' is not a URL that begins with http://", name, text);
+	rest = span_cut(url, 7, url.n);
+	if (rest.n > 0 && rest.p[rest.n - 1] == '/')
+		rest.n--;
+	if (span_find(rest, 0, '@') != SIZE_MAX)
+		return err_set(err, E_CONF, "%s: no user or password may stand in the URL", name);
+	if (span_find(rest, 0, '/') != SIZE_MAX || !authority_valid(arena, rest, &host))
+		return err_set(err, E_CONF, "%s: '%.100s' is not http://host:port", name, text);
 	return E_OK;
 }

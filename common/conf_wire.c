@@ -197,7 +197,7 @@ enum code conf_get_endpoint(struct conf_decoder *d, json_t *object, struct conf_
 	if (rc == E_OK && conf_type_bit(e->type) == T_LOCAL && e->path == NULL)
 		rc = conf_bad(d, "Path");
 	if (rc == E_OK && conf_type_bit(e->type) != T_LOCAL && e->server == NULL && e->caldav == NULL &&
-	    e->carddav == NULL)
+	    e->carddav == NULL && e->front_end == NULL)
 		rc = conf_bad(d, "Server");
 	return rc;
 }

@@ -4,7 +4,7 @@
 #include "endpoint_join.h"
 #include "endpoint_types.h"
 
-static const struct ep_ops *const types[] = { &ep_local, &ep_imap };
+static const struct ep_ops *const types[] = { &ep_local, &ep_imap, &ep_ews };
 
 #ifdef MS_TESTING
 static const struct ep_ops *test_type;

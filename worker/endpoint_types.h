@@ -7,6 +7,7 @@
 extern const struct ep_ops ep_local;
 extern const struct ep_ops ep_imap;
 extern const struct ep_ops ep_dav;
+extern const struct ep_ops ep_ews;
 
 #ifdef MS_TESTING
 void ep_register_test(const struct ep_ops *ops);   /* one more type, for tests */

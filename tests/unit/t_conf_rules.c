@@ -29,6 +29,10 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* An exchange endpoint with these settings in the place of "disk". */
+#define EXCHANGE(settings) \
+	"name=\"disk\" type=\"local\">\n      <Path>mail</Path>", "name=\"disk\" type=\"exchange\">\n" settings
+
 /* Which door refuses it: the loader alone (rules between values), or the schema as well. */
 enum door { LOADER, BOTH };
 static const struct refusal {
@@ -191,8 +195,30 @@ static const struct refusal {
 	  "<FrontEnd> does not belong" },
 	{ LOADER, "      <Path>mail</Path>\n", "", 21, "needs a <Path>" },
 	{ LOADER, "      <Server>localhost</Server>\n", "", 16, "needs a <Server> (mail), a <CalDAV>" },
-	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange\"", 21,
-	  "this build has no 'exchange' yet" },
+	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange\"", 22,
+	  "<Path> does not belong to an endpoint of type 'exchange'" },
+	{ LOADER, EXCHANGE(""), 21, "needs a <Server> or a <FrontEnd>" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><TLS>none</TLS>"), 22, "only with a server on this machine" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><TLS>starttls</TLS>"), 22, "starttls is not possible" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Auth>plain</Auth>"), 22, "Auth 'plain' does not belong" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server><Access>full</Access>"), 22, "impersonate|delegate" },
+	{ BOTH, EXCHANGE("<FrontEnd>owa.example</FrontEnd>"), 22, "begins with https://" },
+	{ LOADER, EXCHANGE("<FrontEnd>http://owa.example/EWS/Exchange.asmx</FrontEnd>"), 22,
+	  "only with a server on this machine" },
+	{ LOADER, EXCHANGE("<FrontEnd>https://owa.example/{user}</FrontEnd>"), 22, "without {words}" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><PrincipalName>y.example</PrincipalName>"), 22,
+	  "in the certificate of a <FrontEnd>" },
+	{ LOADER, EXCHANGE("<FrontEnd>https://x.example/</FrontEnd><PrincipalName>a b</PrincipalName>"), 22,
+	  "is not a host name" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><HTTPProxy>https://p.example:1/</HTTPProxy>"), 22,
+	  "begins with http://" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><HTTPProxy>http://u:p@p.example:1/</HTTPProxy>"), 22,
+	  "no user or password" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><HTTPProxy>http://p.example/x</HTTPProxy>"), 22,
+	  "is not http://host:port" },
+	{ LOADER, EXCHANGE("<Server>127.0.0.1</Server><TLS>none</TLS><HTTPProxy>http://p.example:1</HTTPProxy>"), 22,
+	  "used with https:// only" },
+	{ LOADER, "<TLS>implicit</TLS>", "<Auth>ntlm</Auth>", 13, "Auth 'ntlm' does not belong" },
 	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"google\"", 21,
 	  "this build has no 'google' yet" },
 	{ LOADER, "name=\"disk\" type=\"local\"", "name=\"disk\" type=\"exchange-online\"", 21,
@@ -353,6 +379,10 @@ static const struct { enum door door; const char *old, *new_text, *warns;
 	  "pairing 'alice' (line 27)" },
 	{ BOTH, "      <Password file=\"secret\"/>\n      <Server>", "<Server>",
 	  "m.xml:10: endpoint 'old' has a <LoginName> but no <Password>" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server>"), "" },
+	{ BOTH, EXCHANGE("<FrontEnd>http://127.0.0.1:8443/EWS/Exchange.asmx</FrontEnd><Auth>oauth</Auth>"), "" },
+	{ BOTH, EXCHANGE("<FrontEnd>https://x.example/</FrontEnd><PrincipalName>msstd:*.y.example</PrincipalName>"
+			 "<HTTPProxy>http://[::1]:3128/</HTTPProxy><Access>delegate</Access><Auth>ntlm</Auth>"), "" },
 	{ BOTH, "SMTPName=\"alice\"", "SMTPName=\"O&apos;Neil &amp; S&#xf6;hne\"", "" },
 };
 

@@ -29,6 +29,15 @@ void http_set_deadlines(long connect_ms, long idle_s, long whole_ms)
 
 /* --- life --- */
 
+static enum code resolve_proxy(struct http *h, struct err *err)
+{
+	struct http_url u;
+
+	if (!http_url_split(span_of(h->proxy), &u))
+		return err_set(err, E_CONF, "endpoint %s: \"%s\" is not the URL of a proxy", h->endpoint, h->proxy);
+	return http_resolve(h, &u, u.host, err);
+}
+
 enum code http_new(const struct http_conf *conf, struct http **http_r, struct err *err)
 {
 	struct http_engine *engine;
@@ -45,6 +54,9 @@ enum code http_new(const struct http_conf *conf, struct http **http_r, struct er
 	h->user = conf->user != NULL ? mem_strdup(conf->user) : NULL;
 	h->secret = conf->secret;
 	h->bearer = conf->bearer;
+	h->auth = conf->auth;
+	h->cookies = conf->cookies;
+	h->proxy = conf->proxy != NULL ? mem_strdup(conf->proxy) : NULL;
 	h->traced = trace_wanted(conf->endpoint, conf->type);
 	h->in_flight = conf->in_flight == 0 ? 4 : conf->in_flight < HTTP_IN_FLIGHT_MAX ? conf->in_flight
 										       : HTTP_IN_FLIGHT_MAX;
@@ -52,6 +64,12 @@ enum code http_new(const struct http_conf *conf, struct http **http_r, struct er
 	for (size_t i = 0; i < ARRAY_LEN(h->slots); i++) {
 		h->slots[i].http = h;
 		buf_init(&h->slots[i].answer, HTTP_ANSWER_MAX);
+	}
+	rc = h->proxy != NULL ? resolve_proxy(h, err) : E_OK;
+	if (rc != E_OK) {
+		h->secret = NULL;            /* it stays the caller's */
+		http_free(&h);
+		return rc;
 	}
 	*http_r = h;
 	return E_OK;
@@ -77,6 +95,7 @@ void http_free(struct http **http)
 	mem_free(h->endpoint);
 	mem_free(h->type);
 	mem_free(h->user);
+	mem_free(h->proxy);
 	mem_free(h);
 }
 
@@ -124,7 +143,11 @@ static bool set_constant(struct http_slot *s, CURL *easy)
 	bool ok = set_trust(s->http, easy);
 
 	SET(ok, easy, NOSIGNAL, 1L);
-	SET(ok, easy, PROXY, "");
+	SET(ok, easy, PROXY, s->http->proxy != NULL ? s->http->proxy : "");
+	if (s->http->proxy != NULL)
+		SET(ok, easy, HTTPPROXYTUNNEL, 1L);
+	if (s->http->cookies)
+		SET(ok, easy, COOKIEFILE, "");
 	SET(ok, easy, PROTOCOLS_STR, "http,https");
 	SET(ok, easy, FOLLOWLOCATION, 0L);
 	SET(ok, easy, NETRC, (long)CURL_NETRC_IGNORED);
@@ -149,14 +172,28 @@ static bool set_logon(const struct http *h, CURL *easy)
 {
 	bool ok = true;
 
-	if (h->user == NULL || h->secret == NULL)
+	if (h->secret == NULL || (h->user == NULL && h->auth != HTTP_AUTH_BEARER))
 		return true;
-	if (h->bearer) {
+	if (h->bearer || h->auth == HTTP_AUTH_BEARER) {
 		SET(ok, easy, HTTPAUTH, (long)CURLAUTH_BEARER);
 		SET(ok, easy, XOAUTH2_BEARER, secret_reveal(h->secret));
 		return ok;
 	}
-	SET(ok, easy, HTTPAUTH, (long)(h->digest ? CURLAUTH_DIGEST : CURLAUTH_BASIC));
+	switch (h->auth) {
+	case HTTP_AUTH_NTLM:
+		SET(ok, easy, HTTPAUTH, (long)CURLAUTH_NTLM);
+		SET(ok, easy, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);   /* it logs on a connection */
+		break;
+	case HTTP_AUTH_NEGOTIATE:
+		SET(ok, easy, HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
+		SET(ok, easy, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+		break;
+	case HTTP_AUTH_OFFERED:
+	case HTTP_AUTH_BASIC:
+	case HTTP_AUTH_BEARER:
+		SET(ok, easy, HTTPAUTH, (long)(h->digest ? CURLAUTH_DIGEST : CURLAUTH_BASIC));
+		break;
+	}
 	SET(ok, easy, USERNAME, h->user);
 	SET(ok, easy, PASSWORD, secret_reveal(h->secret));
 	return ok;

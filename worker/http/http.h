@@ -7,8 +7,8 @@
  * TLS is always verified (1.2 or later; the PEM certificates given, else the system's store). http:// is for
  * addresses of the loopback only. Requests go to the origins that http_allow() was told, so credentials do
  * not go elsewhere: a redirect to another host or from https to http is an error, others are followed. No
- * proxy, no cookies, no .netrc. Deadlines: connecting 30 s, no byte in either direction for 120 s, one
- * request 15 min.
+ * .netrc, and a proxy or cookies only where they are asked for. Deadlines: connecting 30 s, no byte in either
+ * direction for 120 s, one request 15 min.
  */
 #ifndef MS_HTTP_H
 #define MS_HTTP_H
@@ -24,6 +24,9 @@
 /* Load libcurl; further calls do nothing. E_UNSUPPORTED: it is not installed, or older than 7.85. */
 enum code http_load(struct err *err) MS_MUST_USE;
 
+/* Given to libcurl alone: several at once fail on some servers. */
+enum http_auth { HTTP_AUTH_OFFERED, HTTP_AUTH_BASIC, HTTP_AUTH_NTLM, HTTP_AUTH_NEGOTIATE, HTTP_AUTH_BEARER };
+
 struct http;
 
 struct http_conf {
@@ -32,6 +35,9 @@ struct http_conf {
 	const char *user;                /* NULL: no credentials */
 	struct secret *secret;           /* becomes the client's */
 	bool bearer;                     /* the secret is a token, not a password */
+	enum http_auth auth;             /* exactly this way to log on; HTTP_AUTH_OFFERED: Basic or Digest */
+	bool cookies;                    /* keep the server's cookies as long as the client lives */
+	const char *proxy;               /* "http://host:port": https goes through it by CONNECT; NULL: none */
 	uint32_t in_flight;              /* requests at a time, and connections; 0 = 4 */
 };
 
@@ -41,6 +47,10 @@ void http_free(struct http **http);  /* closes nothing that somebody else can us
 /* Requests may go to the origin of this URL from now on. Resolves its name. E_CONF: not http or https, or
  * http to what is not the loopback; E_NET: no such name. */
 enum code http_allow(struct http *http, struct span url, struct err *err) MS_MUST_USE;
+
+/* The same; but connections for that URL's host go to the addresses of the host `real`. The certificate must
+ * carry the name in the URL. */
+enum code http_allow_at(struct http *http, struct span url, struct span real, struct err *err) MS_MUST_USE;
 
 struct http_req {
 	const char *method, *url;

@@ -183,7 +183,8 @@ static bool other_logon(struct http_slot *s)
 {
 	struct http *h = s->http;
 
-	if (h->secret == NULL || h->bearer || !s->digest_offered || s->basic_offered || s->hops > 0)
+	if (h->secret == NULL || h->bearer || h->auth != HTTP_AUTH_OFFERED || !s->digest_offered ||
+	    s->basic_offered || s->hops > 0)
 		return false;
 	h->digest = true;
 	s->hops++;

@@ -68,7 +68,9 @@ struct http {
 	const char *ca_pem;
 	char *user;
 	struct secret *secret;
-	bool bearer, digest, traced;
+	bool bearer, digest, traced, cookies;
+	enum http_auth auth;
+	char *proxy;                     /* resolved by http_new() */
 	uint32_t in_flight;
 	struct http_engine *engine;
 	struct http_origin origins[HTTP_ORIGINS_MAX];
@@ -81,6 +83,8 @@ extern struct http_limits {
 	long connect_ms, idle_s, whole_ms;
 } http_limits;
 
+/* Put the addresses of host `real` behind host:port of `u`. */
+enum code http_resolve(struct http *http, const struct http_url *u, struct span real, struct err *err) MS_MUST_USE;
 /* NULL: this origin is not one of the allowed ones. */
 const struct http_origin *http_origin_of(const struct http *http, struct span url);
 

@@ -44,7 +44,7 @@ static enum code look_up(const char *host, struct addrinfo **list_r, struct err 
 }
 
 /* "host:port:address,address"; false: a plain http origin whose addresses are not all of the loopback */
-static bool write_addresses(const struct http_url *u, const struct addrinfo *list, struct buf *out)
+static bool write_addresses(const struct http_url *u, const struct addrinfo *list, bool proxy, struct buf *out)
 {
 	size_t n = 0;
 
@@ -52,7 +52,7 @@ static bool write_addresses(const struct http_url *u, const struct addrinfo *lis
 	for (const struct addrinfo *ai = list; ai != NULL && n < ADDRESSES_MAX; ai = ai->ai_next) {
 		char text[NI_MAXHOST];
 
-		if (!u->tls && !is_loopback(ai->ai_addr))
+		if (!u->tls && !proxy && !is_loopback(ai->ai_addr))
 			return false;
 		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
 			continue;
@@ -62,32 +62,42 @@ static bool write_addresses(const struct http_url *u, const struct addrinfo *lis
 	return n > 0;
 }
 
-static enum code add_origin(struct http *h, const struct http_url *u, struct buf *addresses, struct err *err)
-{
-	struct curl_slist *list;
-
-	if (addresses->overflow)
-		return err_set(err, E_NET, SPAN_FMT " has too many addresses", SPAN_ARG(u->host));
-	/* an address is its own entry; libcurl wants none for it */
-	if (span_find(u->host, 0, ':') == SIZE_MAX) {
-		list = http_curl.slist_append(h->addresses, buf_str(addresses));
-		if (list == NULL)
-			return err_set(err, E_INTERNAL, "libcurl has no memory");
-		h->addresses = list;
-	}
-	struct http_origin *o = &h->origins[h->n_origins++];
-	o->origin = mem_strndup(u->origin.p, u->origin.n);
-	if (!http_url_split(span_of(o->origin), &o->url))
-		return err_set(err, E_INTERNAL, "an origin that is no URL");
-	return E_OK;
-}
-
-enum code http_allow(struct http *h, struct span url, struct err *err)
+enum code http_resolve(struct http *h, const struct http_url *u, struct span real, struct err *err)
 {
 	struct addrinfo *list = NULL;
-	struct http_url u;
+	struct curl_slist *more;
+	/* what goes to a proxy is a CONNECT and TLS */
+	bool proxy = h->proxy != NULL && u->origin.p == h->proxy;
 	struct buf text;
 	char host[256];
+
+	snprintf(host, sizeof(host), SPAN_FMT, SPAN_ARG(real));
+	enum code rc = look_up(host, &list, err);
+	if (rc != E_OK)
+		return rc;
+	buf_init(&text, 4096);
+	if (!write_addresses(u, list, proxy, &text))
+		rc = err_set(err, E_CONF, "endpoint %s: http:// is for loopback addresses only; use https://%s",
+			     h->endpoint, host);
+	else if (text.overflow)
+		rc = err_set(err, E_NET, "%s has too many addresses", host);
+	freeaddrinfo(list);
+	/* an address is its own entry; libcurl wants none for it */
+	if (rc == E_OK && span_find(u->host, 0, ':') == SIZE_MAX) {
+		more = http_curl.slist_append(h->addresses, buf_str(&text));
+		if (more != NULL)
+			h->addresses = more;
+		else
+			rc = err_set(err, E_INTERNAL, "libcurl has no memory");
+	}
+	buf_free(&text);
+	return rc;
+}
+
+enum code http_allow_at(struct http *h, struct span url, struct span real, struct err *err)
+{
+	enum code rc = E_OK;
+	struct http_url u;
 
 	if (!http_url_split(url, &u))
 		return err_set(err, E_CONF, "endpoint %s: \"" SPAN_FMT "\" is not an http or https URL", h->endpoint,
@@ -96,17 +106,18 @@ enum code http_allow(struct http *h, struct span url, struct err *err)
 		return E_OK;
 	if (h->n_origins == HTTP_ORIGINS_MAX)
 		return err_set(err, E_PROTOCOL, "endpoint %s: the server sends us to too many places", h->endpoint);
-	snprintf(host, sizeof(host), SPAN_FMT, SPAN_ARG(u.host));
-	enum code rc = look_up(host, &list, err);
+	if (h->proxy == NULL)                /* else it resolves the name */
+		rc = http_resolve(h, &u, real.n > 0 ? real : u.host, err);
 	if (rc != E_OK)
 		return rc;
-	buf_init(&text, 4096);
-	if (write_addresses(&u, list, &text))
-		rc = add_origin(h, &u, &text, err);
-	else
-		rc = err_set(err, E_CONF, "endpoint %s: http:// is for loopback addresses only; use https://%s",
-			     h->endpoint, host);
-	freeaddrinfo(list);
-	buf_free(&text);
-	return rc;
+	struct http_origin *o = &h->origins[h->n_origins++];
+	o->origin = mem_strndup(u.origin.p, u.origin.n);
+	if (!http_url_split(span_of(o->origin), &o->url))
+		return err_set(err, E_INTERNAL, "an origin that is no URL");
+	return E_OK;
+}
+
+enum code http_allow(struct http *h, struct span url, struct err *err)
+{
+	return http_allow_at(h, url, SPAN_NONE, err);
 }

@@ -1,0 +1,226 @@
+/* ews_req.c - envelopes, running them, what a failure means.
+ *
+ * 1. A 401 is a refused logon only while the credentials are not proven: Exchange answers so under load, too.
+ * 2. A fault is read from an answer of any status; throttling is told in three ways (503, a fault, a message).
+ * 3. An answer that is no XML (a login page, IIS's own error page) is a failure of the server.
+ */
+#include "ews.h"
+
+#include <stdio.h>
+
+#define BUSY_MS 60000U
+
+static const char *const versions[] = { "Exchange2013_SP1", "Exchange2010_SP2", "Exchange2010_SP1" };
+
+#define NAMESPACES \
+	" xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"" \
+	" xmlns:t=\"http://schemas.microsoft.com/exchange/services/2006/types\"" \
+	" xmlns:m=\"http://schemas.microsoft.com/exchange/services/2006/messages\""
+
+static const struct ews_handler nothing;
+
+void ews_call_init(struct ews *e, struct ews_call *c, const struct ews_handler *handler, void *ctx)
+{
+	struct buf *b = &c->body;
+
+	*c = (struct ews_call){ .http = { .method = "POST", .url = e->url, .type = "text/xml; charset=utf-8" },
+				.code = E_CANCELLED, .err = ERR_INIT };
+	buf_init(b, EWS_REQUEST_MAX);
+	c->parser = ews_parser_new(handler != NULL ? handler : &nothing, ctx, EWS_TEXT_MAX, EWS_ANSWER_MAX);
+	c->http.sink = ews_parser_feed;
+	c->http.ctx = c->parser;
+	c->http.max_bytes = EWS_ANSWER_MAX;
+	c->http.headers = e->headers;
+	buf_printf(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<s:Envelope" NAMESPACES "><s:Header>"
+		   "<t:RequestServerVersion Version=\"%s\"/>", versions[e->version]);
+	if (e->impersonate) {
+		buf_add_str(b, "<t:ExchangeImpersonation><t:ConnectingSID>");
+		ews_el(b, "PrimarySmtpAddress", span_of(e->mailbox));
+		buf_add_str(b, "</t:ConnectingSID></t:ExchangeImpersonation>");
+	}
+	buf_add_str(b, "<t:TimeZoneContext><t:TimeZoneDefinition Id=\"UTC\"/></t:TimeZoneContext></s:Header><s:Body>");
+}
+
+void ews_call_free(struct ews_call *c)
+{
+	buf_free(&c->body);
+	ews_parser_free(&c->parser);
+}
+
+void ews_folder_id(struct buf *b, const struct ep_folder *folder)
+{
+	ews_id(b, "FolderId", folder->name, SPAN_NONE);
+}
+
+void ews_place_id(struct ews *e, struct buf *b, enum ews_place place)
+{
+	static const char *const names[] = {
+#define X(id, text, role) text,
+		EWS_PLACE_LIST(X)
+#undef X
+	};
+
+	buf_printf(b, "<t:DistinguishedFolderId Id=\"%s\"", names[place]);
+	if (!e->delegate) {
+		buf_add_str(b, "/>");
+		return;
+	}
+	buf_add_str(b, "><t:Mailbox>");
+	ews_el(b, "EmailAddress", span_of(e->mailbox));
+	buf_add_str(b, "</t:Mailbox></t:DistinguishedFolderId>");
+}
+
+/* --- answers --- */
+
+static enum code throttled(struct ews *e, uint32_t wait_ms, const char *how, struct err *err)
+{
+	if (wait_ms == 0)
+		wait_ms = BUSY_MS;
+	err_set(err, E_THROTTLED, "endpoint %s asked to wait %u s (%s)", e->ep->env.conf->name, (wait_ms + 999) / 1000,
+		how);
+	err->wait_ms = wait_ms;
+	return E_THROTTLED;
+}
+
+static enum code fault_of(struct ews *e, struct arena *arena, struct ews_call *c, struct ews_parser *p)
+{
+	struct span name = ews_parser_fault(p);
+	enum code rc = ews_error_code(name);
+	char text[128];
+
+	snprintf(text, sizeof(text), SPAN_FMT, SPAN_ARG(name));
+	c->fault = arena_span(arena, name);
+	if (rc == E_THROTTLED)
+		return throttled(e, ews_parser_fault_wait(p), text, &c->err);
+	if (rc == E_ITEM_REFUSED && e->proven)
+		rc = E_SERVER;               /* of which item is not told */
+	else if (rc == E_ITEM_REFUSED || rc == E_FOLDER_REFUSED)
+		rc = E_LOGON_FAILED;
+	return err_set(&c->err, rc, "endpoint %s refused a request: " SPAN_FMT " (%s)", e->ep->env.conf->name,
+		       SPAN_ARG(ews_parser_fault_text(p)), text);
+}
+
+/* The body of what was no 2xx: often a fault. */
+static enum code read_failure(struct ews *e, struct arena *arena, struct ews_call *c)
+{
+	const unsigned int status = c->http.status;
+	struct ews_parser *p = ews_parser_new(&nothing, NULL, HTTP_FAILURE_MAX, HTTP_FAILURE_MAX);
+	enum code rc = ews_parser_feed(p, c->http.answer, NULL);
+	bool fault;
+
+	if (rc == E_OK)
+		rc = ews_parser_end(p, NULL);
+	fault = rc == E_OK && ews_parser_fault(p).n > 0;
+	rc = fault ? fault_of(e, arena, c, p) : E_OK;
+	ews_parser_free(&p);
+	if (fault)
+		return rc;
+	switch (status) {
+	case 503:
+		return throttled(e, 0, "status 503", &c->err);
+	case 403:
+		return err_set(&c->err, e->proven ? E_SERVER : E_LOGON_FAILED,
+			       "endpoint %s: the account may not use the web service (403)", e->ep->env.conf->name);
+	case 413:
+		return err_set(&c->err, E_ITEM_TOO_BIG, "the server takes no request of that size");
+	default:
+		return err_set(&c->err, E_SERVER, "endpoint %s: %.200s answered with status %u and no SOAP fault",
+			       e->ep->env.conf->name, e->url, status);
+	}
+}
+
+static bool is_xml(struct span content_type)
+{
+	return content_type.n == 0 || span_find_nocase(content_type, "xml") != SIZE_MAX;
+}
+
+static enum code read_answer(struct ews *e, struct arena *arena, struct ews_call *c)
+{
+	const struct http_req *r = &c->http;
+	enum code rc;
+
+	if (r->code == E_LOGON_FAILED && e->proven)
+		return err_set(&c->err, E_SERVER,
+			       "endpoint %s refuses a logon that it accepted before; it may be overloaded",
+			       e->ep->env.conf->name);
+	if (r->code != E_OK && !(r->code == E_SERVER && r->status == 503))
+		return r->code == E_PROTOCOL && r->status == 200 && !is_xml(r->content_type)
+			? err_set(&c->err, E_SERVER, "endpoint %s answered with a page instead of XML",
+				  e->ep->env.conf->name)
+			: err_set(&c->err, r->code, "%s", r->text != NULL ? r->text : code_text(r->code));
+	if (r->status < 200 || r->status >= 300)
+		return read_failure(e, arena, c);
+	rc = ews_parser_end(c->parser, &c->err);
+	if (rc != E_OK)
+		return rc;
+	if (ews_parser_fault(c->parser).n > 0)
+		return fault_of(e, arena, c, c->parser);
+	e->proven = true;
+	return E_OK;
+}
+
+enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, size_t n, struct err *err)
+{
+	struct http_req *req = arena_calloc(arena, n, sizeof(*req));
+	enum code rc = E_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(&calls[i]->body, "</s:Body></s:Envelope>");
+		if (calls[i]->body.overflow)
+			return err_set(err, E_INTERNAL, "a request of more than %zu bytes", EWS_REQUEST_MAX);
+		calls[i]->http.body = buf_span(&calls[i]->body);
+		req[i] = calls[i]->http;
+	}
+	enum code whole = http_run(e->http, arena, req, n, err);
+	for (size_t i = 0; i < n; i++) {
+		struct ews_call *c = calls[i];
+
+		c->http = req[i];
+		c->code = req[i].code == E_CANCELLED && !req[i].sent ? E_CANCELLED : read_answer(e, arena, c);
+		if (c->code == E_CANCELLED || !ews_error_is_side(c->code) || rc != E_OK)
+			continue;
+		rc = c->code;
+		if (err != NULL)
+			*err = c->err;
+	}
+	return rc != E_OK ? rc : whole;
+}
+
+enum code ews_run_one(struct ews *e, struct arena *arena, struct ews_call *c, struct err *err)
+{
+	enum code rc = ews_run(e, arena, &c, 1, err);
+
+	if (rc == E_OK && c->code != E_OK) {
+		rc = c->code;
+		if (err != NULL)
+			*err = c->err;
+	}
+	return rc;
+}
+
+enum code ews_outcome(const struct ews_object *m, const char *what, struct err *err)
+{
+	struct span name = ews_text(m, "ResponseCode");
+	enum code rc = ews_error_code(name);
+
+	if (!span_eq_str(ews_text(m, "@ResponseClass"), "Error"))
+		return E_OK;                 /* a warning is one about something else */
+	if (rc == E_OK)
+		rc = E_ITEM_REFUSED;
+	err_set(err, rc, "%s: " SPAN_FMT " (" SPAN_FMT ")", what,
+		SPAN_ARG(span_cut(ews_text(m, "MessageText"), 0, 200)),
+		SPAN_ARG(span_cut(name, 0, 100)));
+	if (rc == E_THROTTLED && err != NULL)
+		err->wait_ms = ews_back_off(m) > 0 ? ews_back_off(m) : BUSY_MS;
+	return rc;
+}
+
+enum code ews_element_end(struct arena *arena, enum code rc, const struct err *err, enum code *code_r,
+			  const char **text_r)
+{
+	if (ews_error_is_side(rc))
+		return rc;
+	*code_r = rc;
+	*text_r = rc == E_OK ? NULL : arena_str(arena, span_of(err_text(err)));
+	return E_OK;
+}
