@@ -363,6 +363,17 @@ static uint32_t uid_of(struct span id)
 	return id.n == 4 ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
 }
 
+static struct span mark_of(const struct mem_store *s, const struct mem_folder *f, struct arena *a)
+{
+	uint64_t sum = 0;
+
+	if (!s->plain_marks)
+		return span_of(arena_printf(a, "%u/%llu", f->validity, (unsigned long long)f->modseq));
+	for (size_t i = 0; i < f->n; i++)
+		sum = sum * 31 + f->items[i].uid * 1000003u + f->items[i].modseq;
+	return span_of(arena_printf(a, "%u/%llu", f->validity, (unsigned long long)sum));
+}
+
 static void show(struct mem_store *s, struct mem_folder *f, struct arena *a, struct ep_folder *out)
 {
 	*out = (struct ep_folder){
@@ -371,7 +382,7 @@ static void show(struct mem_store *s, struct mem_folder *f, struct arena *a, str
 		.id = s->stable_ids ? span_of(arena_printf(a, "id%llu", (unsigned long long)f->id))
 				    : span_of(arena_printf(a, "v%u", f->validity)),
 		.id_stable = s->stable_ids, .count = f->n, .flags = s->flags, .keywords = s->keywords,
-		.mark = span_of(arena_printf(a, "%u/%llu", f->validity, (unsigned long long)f->modseq)),
+		.mark = mark_of(s, f, a),
 	};
 }
 

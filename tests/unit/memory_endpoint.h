@@ -39,6 +39,7 @@ struct mem_store {
 	bool deltas;                 /* tells changes and vanished ids since a cursor */
 	bool stable_ids;             /* folder ids survive renames for sure */
 	bool silent;                 /* says nothing of an item that came and went since the cursor */
+	bool plain_marks;            /* marks tell only which items are there: what came and went leaves no trace */
 	bool tells_ids;              /* CREATE and MOVE tell the new id */
 	bool keywords;               /* can hold keywords */
 	uint32_t flags;              /* system flags it can hold */

@@ -271,6 +271,19 @@ static void t_came_and_went(void **state)
 	assert_int_equal(mem_folder_get(R, "INBOX")->n, 1);
 	assert_int_equal(mem_folder_get(L, "INBOX")->n, 1);
 	settled();
+	/* and where not even the mark tells, in listings of everything as well */
+	R->plain_marks = L->plain_marks = true;
+	for (int deltas = 0; deltas < 2; deltas++) {
+		R->deltas = L->deltas = deltas;
+		sync_ok();
+		sync_ok();
+		add(L, "INBOX", deltas ? "again" : "more");
+		sync_ok();
+		mem_remove(R, mem_folder_get(R, "INBOX"), 1);
+		sync_ok();
+		assert_int_equal(mem_folder_get(L, "INBOX")->n, 1);
+		settled();
+	}
 }
 
 static void t_new_validity(void **state)

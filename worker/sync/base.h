@@ -153,6 +153,9 @@ enum code base_records_refused_count(struct base *base, uint64_t *n_r, struct er
  * the cursor tells them, unless they are gone again. */
 enum code base_made(struct base *base, int64_t folder, enum side side, struct arena *arena,
 		    struct base_place **places_r, size_t *n_r, struct err *err) MS_MUST_USE;
+/* The folders that have such places. */
+enum code base_made_folders(struct base *base, enum side side, struct arena *arena, int64_t **folders_r, size_t *n_r,
+			    struct err *err) MS_MUST_USE;
 /* A newer cursor of that side covers them. */
 enum code base_made_seen(struct base *base, int64_t folder, enum side side, struct err *err) MS_MUST_USE;
 /* folder 0 = all. */

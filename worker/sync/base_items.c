@@ -197,6 +197,30 @@ enum code base_made(struct base *b, int64_t folder, enum side side, struct arena
 	return base_read_places(s, arena, places_r, n_r, err);
 }
 
+enum code base_made_folders(struct base *b, enum side side, struct arena *arena, int64_t **folders_r, size_t *n_r,
+			    struct err *err)
+{
+	static const char *const sql[SIDES] = {
+		"SELECT DISTINCT folder FROM place WHERE left_made > 0 AND left_made < ?",
+		"SELECT DISTINCT folder FROM place WHERE right_made > 0 AND right_made < ?",
+	};
+	struct stmt *s = db_stmt(b->db, sql[side], err);
+	size_t cap = 0;
+	bool row;
+	enum code rc;
+
+	*folders_r = NULL;
+	*n_r = 0;
+	if (s == NULL)
+		return err->code;
+	stmt_int(s, 1, (int64_t)b->generation);
+	while ((rc = stmt_step(s, &row, err)) == E_OK && row) {
+		*folders_r = arena_grow(arena, *folders_r, *n_r, sizeof(**folders_r), &cap);
+		(*folders_r)[(*n_r)++] = stmt_col_int(s, 0);
+	}
+	return rc;
+}
+
 enum code base_made_seen(struct base *b, int64_t folder, enum side side, struct err *err)
 {
 	static const char *const sql[SIDES] = {

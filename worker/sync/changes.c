@@ -310,7 +310,8 @@ static bool must_read(const struct pass *p, const struct plan_folder *f, enum si
 
 	if (f->ep[s] == NULL)
 		return false;
-	return f->other_ids[s] || b->cursor.p == NULL || b->mark.n == 0 || f->ep[s]->mark.n == 0 ||
+	/* with made: what came and went leaves the mark as it was */
+	return f->other_ids[s] || f->made[s] || b->cursor.p == NULL || b->mark.n == 0 || f->ep[s]->mark.n == 0 ||
 	       !span_eq(b->mark, f->ep[s]->mark) || (f->base->kind == EP_MAIL && !p->ep[s]->caps.marks_flags);
 }
 
@@ -413,6 +414,25 @@ static enum code refused_writes(struct reader *r, struct err *err)
 	return rc;
 }
 
+static enum code find_made(struct pass *p, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (int s = 0; rc == E_OK && s < SIDES; s++) {
+		int64_t *rows;
+		size_t n;
+
+		rc = base_made_folders(p->base, (enum side)s, p->arena, &rows, &n, err);
+		for (size_t i = 0; rc == E_OK && i < n; i++) {
+			int folder = folder_of_row(p, rows[i]);
+
+			if (folder >= 0)
+				p->plan.folders[folder].made[s] = true;
+		}
+	}
+	return rc;
+}
+
 static void init_reader(struct reader *r, struct pass *p)
 {
 	*r = (struct reader){ .p = p };
@@ -435,6 +455,8 @@ enum code pass_changes(struct pass *p, struct err *err)
 	size_t n[SIDES], at[SIDES] = { 0, 0 };
 	enum code rc = base_solos(p->base, p->arena, &p->solos, &p->n_solos, err);
 
+	if (rc == E_OK)
+		rc = find_made(p, err);
 	if (rc != E_OK)
 		return rc;
 	init_reader(&r, p);

@@ -26,6 +26,7 @@ struct plan_folder {
 	bool dirty[SIDES];                   /* that side's cursor must not advance: work is left */
 	struct span mark[SIDES], cursor[SIDES]; /* to be committed at the end; SPAN_NONE = keep */
 	bool read[SIDES];                    /* changes of that side were read in this pass */
+	bool made[SIDES];                    /* has places that we put there after its cursor (base_made) */
 	bool other_ids[SIDES];               /* found by its path only: the ids in the base are void */
 	bool blocked;                        /* could not be read or made: nothing is done in it */
 };
