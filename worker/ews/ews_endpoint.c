@@ -238,8 +238,9 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 		return err_set(err, E_PROTOCOL, "the server told no root folder");
 	ep->identity = e->place[EWS_ROOT];
 	ep->caps = (struct ep_caps){
-		.kinds = 1U << EP_MAIL, .max_item_bytes = EWS_ITEM_MAX, .stable_key = true, .marks_flags = true,
-		.moves = true, .window_items = WINDOW, .record_print = 0,
+		.kinds = 1U << EP_MAIL | 1U << EP_EVENTS | 1U << EP_CONTACTS | 1U << EP_TASKS,
+		.max_item_bytes = EWS_ITEM_MAX, .stable_key = true, .marks_flags = true, .moves = true,
+		.window_items = WINDOW,
 	};
 	return E_OK;
 }

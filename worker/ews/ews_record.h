@@ -1,13 +1,67 @@
-/* ews_record.h - private to worker/ews: records (events, contacts, tasks) in and out. */
+/* ews_record.h - private to ews_record*.c and ews_occur.c: records (events, contacts, tasks) in and out. */
 #ifndef MS_EWS_RECORD_H
 #define MS_EWS_RECORD_H
 
 #include "ews.h"
+#include "ews_map.h"
 
-/* Element by element, as ep_fetch and ep_op say. */
+/* One record as it is on the server. */
+struct ews_rec {
+	struct ews *e;
+	struct arena *arena;
+	const struct ews_mapper *map;
+	enum ep_kind kind;
+	struct span id;                  /* in */
+	/* out: */
+	enum code code;
+	const char *text;                /* why */
+	struct span change_key, uid, rest;
+	struct record *plain;            /* what the fields say */
+	/* while it is read: */
+	struct buf comps;                /* its components as text */
+	struct ews_start start;
+	struct span *occurrences;        /* ItemIds of exceptions */
+	size_t n_occurrences, cap_occurrences;
+};
+
+void ews_rec_init(struct ews_rec *r, struct ews *e, struct arena *arena, enum ep_kind kind, struct span id);
+void ews_rec_free(struct ews_rec *r);
+/* All that are E_CANCELLED. */
+enum code ews_recs_read(struct ews *e, struct arena *arena, struct ews_rec *r, size_t n, struct err *err) MS_MUST_USE;
+/* The <m:GetItem> up to the ids, for all that to_text() reads. */
+void ews_rec_begin_get(struct buf *b, const struct ews_mapper *map);
+/* An object as a component: the record itself, or an exception of it. */
+enum code ews_rec_add(struct ews_rec *r, const struct ews_object *o, bool exception, struct err *err) MS_MUST_USE;
+/* The components as a record. */
+enum code ews_rec_finish(struct ews_rec *r, struct err *err) MS_MUST_USE;
+
+/* "VEVENT", "VTODO", "VCARD" */
+const char *ews_comp_of(enum ep_kind kind);
+enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, const struct record *record,
+			const char *comp, struct ews_values *vs, struct err *err) MS_MUST_USE;
+
+/* --- ews_occur.c: exceptions and left out days of series --- */
+
+struct ews_occur {
+	int64_t utc;                     /* original start */
+	bool date;                       /* a day: as if UTC */
+	const char *comp;                /* of the record: its exception; NULL: it is left out */
+	struct span item_id;             /* on the server */
+};
+/* All of the record's, in the arena. */
+size_t ews_occurs_of(struct arena *arena, const struct record *record, struct ews_occur **list_r);
+/* What has to be done so that the series `id` has those of `wanted`; now: as it is, NULL: it has none. Sets
+ * *rewrite_r where it has one that is to be as the rule says again: the rule has to be written first. */
+size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *now, const struct record *wanted,
+		       struct ews_occur **list_r, bool *rewrite_r);
+enum code ews_occurs_apply(struct ews *e, struct arena *arena, struct span id, const struct record *wanted,
+			   struct ews_occur *list, size_t n, struct err *err) MS_MUST_USE;
+
+/* --- element by element, as ep_fetch and ep_op say --- */
+
 enum code ews_records_fetch(struct ews *e, struct arena *arena, struct ep_fetch **f, size_t n,
-			     struct err *err) MS_MUST_USE;
+			    struct err *err) MS_MUST_USE;
 enum code ews_records_apply(struct ews *e, struct arena *arena, struct ep_op **ops, size_t n,
-			     struct err *err) MS_MUST_USE;
+			    struct err *err) MS_MUST_USE;
 
 #endif

@@ -1,0 +1,26 @@
+/* ews_step.h - private to ews_record_apply.c, ews_said.c and ews_there.c: one change of a record under way. */
+#ifndef MS_EWS_STEP_H
+#define MS_EWS_STEP_H
+
+#include "ews_record.h"
+
+struct ews_step {
+	struct ews *e;
+	struct arena *arena;
+	struct ep_op *op;
+	struct record *wanted;
+	struct span rest, change_key;
+	struct ews_occur *occurs;
+	size_t n_occurs;
+	bool rewrite, changed, series;
+	struct buf updates;
+};
+
+void ews_step_done(struct ews_step *s, enum code rc, const struct err *err);
+/* The op's body as a record, its exceptions, and what of it has no field. */
+enum code ews_step_parse(struct ews_step *s, struct err *err) MS_MUST_USE;
+/* Creates of a UID that the folder has already become E_ITEM_UNCERTAIN. */
+enum code ews_steps_look_up(struct ews *e, struct arena *arena, struct ews_step *steps, size_t n,
+			    struct err *err) MS_MUST_USE;
+
+#endif
