@@ -16,7 +16,7 @@ static void must(bool ok)
 		abort();
 }
 
-static struct body *body_of(struct span in, size_t step)
+static struct body *made_body(struct span in, size_t step)
 {
 	struct body *b = body_new(-1, step);
 	struct err err = ERR_INIT;
@@ -39,7 +39,7 @@ static bool same_key(struct span a, struct span b)
 
 static void try_body(struct span in)
 {
-	struct body *whole = body_of(in, in.n + 1), *cut = body_of(in, 1 + in.n % 7);
+	struct body *whole = made_body(in, in.n + 1), *cut = made_body(in, 1 + in.n % 7);
 	uint8_t a[DIGEST_SIZE], b[DIGEST_SIZE];
 	struct err err = ERR_INIT;
 
