@@ -3,6 +3,7 @@
 MS_BUILD says where the programs are (default: build/ of this checkout).
 """
 
+import fcntl
 import json
 import os
 import re
@@ -248,6 +249,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL to the supervisor and whatever is left of its process group."""
+        lived = self.p.poll() is None
         pids = children(self.p.pid)
         for pid in [self.p.pid] + pids:
             try:
@@ -256,6 +258,19 @@ class Daemon:
                 pass
         self.p.wait()
         self.out.close()
+        if lived:
+            self.wait_unlocked()
+
+    def wait_unlocked(self, seconds=5):
+        """A child that was being born when its parent was killed has the lock until it is born."""
+        path, end = os.path.join(self.config.state, "lock"), time.monotonic() + seconds
+        while os.path.exists(path) and time.monotonic() < end:
+            with open(path, "rb") as f:
+                try:
+                    fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError:
+                    time.sleep(0.02)
 
     def __enter__(self):
         return self
