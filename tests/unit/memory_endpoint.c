@@ -591,6 +591,13 @@ static void change(struct mem_store *s, struct ep_op *op, struct arena *a)
 {
 	size_t at;
 	struct mem_folder *f = find(s, op->folder);
+
+	if (op->kind == EP_UPDATE && s->before_update != NULL) {
+		void (*call)(struct mem_store *) = s->before_update;
+
+		s->before_update = NULL;
+		call(s);
+	}
 	struct mem_item *it = item_at(s, op->folder, op->id, &at);
 
 	if (it == NULL) {

@@ -47,6 +47,7 @@ struct mem_store {
 	bool incomplete;             /* item listings end early */
 	bool no_folders;             /* the folder list is empty */
 	bool refuse_logon;
+	void (*before_update)(struct mem_store *s);  /* somebody is faster than the next EP_UPDATE; called once */
 	bool records_down;           /* mail alone can be reached */
 	const char *poison;          /* creates whose bytes contain this are refused */
 	uint64_t max_bytes;

@@ -497,6 +497,35 @@ static void t_records_down(void **state)
 	settled();
 }
 
+/* Somebody edits between our reading and our writing: no edit is taken for ours, and none is undone. */
+static void someone_faster(struct mem_store *s)
+{
+	edit(s, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nLAST-MODIFIED:20300101T000000Z\r\n"));
+}
+
+static void t_edit_before_write(void **state)
+{
+	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+		pc_free(&c);
+		begin();
+		c.pairing.conflict = policies[i];
+		add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+		sync_ok();
+		edit(L, "Work", "a", event("a", 1, "SUMMARY:Two\r\n"));
+		R->before_update = someone_faster;
+		sync_ok();
+		assert_null(R->before_update);
+		sync_ok();
+		assert_true(has(L, "Work", "a", "SUMMARY:Two") && has(R, "Work", "a", "SUMMARY:Two"));
+		assert_true(has(L, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "LOCATION:Here"));
+		assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
+		settled();
+	}
+}
+
 /* --- random edits of both sides --- */
 
 #define UIDS 6
@@ -645,7 +674,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
 		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
-		T(t_folders), T(t_records_down), T(t_random),
+		T(t_folders), T(t_records_down), T(t_edit_before_write), T(t_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

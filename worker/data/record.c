@@ -262,6 +262,38 @@ struct record *record_with_uid(struct arena *arena, const struct record *record,
 	return copy;
 }
 
+static bool same_value(const struct record_entry *a, const struct record_entry *b)
+{
+	return a == NULL || b == NULL ? a == b : span_eq(a->value, b->value);
+}
+
+struct record *record_ground(struct arena *arena, const struct record *base, const struct record *sent,
+			     const struct record *now, bool *some_r, bool *all_r)
+{
+	struct record *ground = record_with_uid(arena, sent, sent->uid);
+	size_t i = 0, j = 0;
+
+	ground->e = arena_calloc(arena, base->n + sent->n + 1, sizeof(*ground->e));
+	ground->n = 0;
+	*some_r = false;
+	*all_r = true;
+	while (i < base->n || j < sent->n) {
+		int c = i == base->n ? 1 : j == sent->n ? -1 : record_key_cmp(&base->e[i], &sent->e[j]);
+		const struct record_entry *b = c <= 0 ? &base->e[i++] : NULL, *t = c >= 0 ? &sent->e[j++] : NULL;
+		const struct record_entry *any = b != NULL ? b : t;
+		const struct record_entry *n = record_find(now, any->comp, any->prop, any->inst);
+		bool ours = !same_value(b, t) && !same_value(b, n);
+
+		*some_r |= ours && same_value(t, n);
+		*all_r &= same_value(b, t) || ours;
+		if (!ours && b != NULL && n != NULL)
+			ground->e[ground->n++] = *b;
+		else if (ours && t != NULL && n != NULL)
+			ground->e[ground->n++] = *t;
+	}
+	return ground;
+}
+
 struct record *record_held(struct arena *arena, const struct record *sent, const struct record *now)
 {
 	struct record *held = record_with_uid(arena, sent, sent->uid);

@@ -111,6 +111,12 @@ void record_merge(struct arena *arena, const struct record *const base[SIDES], c
 int64_t record_modified(const struct record *record);
 /* The same record under another UID (conflict copies). Shares the entries. */
 struct record *record_with_uid(struct arena *arena, const struct record *record, struct span uid);
+/* The ground to tell changes against after a write of which nobody knows whether it was made: `base` was there,
+ * `sent` was to replace it, `now` is there. Property by property: what we did not change, and what still is as it
+ * was, keeps its base; else what was sent; without what now lacks. *some_r: something that was sent has arrived;
+ * *all_r: nothing of it is as it was. */
+struct record *record_ground(struct arena *arena, const struct record *base, const struct record *sent,
+			     const struct record *now, bool *some_r, bool *all_r);
 /* `sent` without what `now` lacks: what a server that was sent the one and gives the other can hold. */
 struct record *record_held(struct arena *arena, const struct record *sent, const struct record *now);
 /* The entry with that key; NULL if there is none. */

@@ -40,40 +40,44 @@ static enum record_policy policy_of(const struct apply *a, const struct job *job
 	return RECORD_NEWEST;
 }
 
-/* A pass that was interrupted after all its writes of this place: what was sent is the ground there. If
- * some were not made, the old ground holds: what has arrived already is then no change any more. */
-static void resume(struct job *job)
+/* Writes of which nobody knows whether they were made. If all have arrived, what was sent is the ground, property
+ * by property; if not, the old ground holds, and what has arrived already is then no change any more. */
+static enum code resume(struct apply *a, struct job *job, struct record *base[SIDES], struct err *err)
 {
-	struct base_record *b = &job->base;
+	struct record *ground[SIDES] = { base[SIDE_LEFT], base[SIDE_RIGHT] }, *sent;
 	bool all = true;
 
 	for (int s = 0; s < SIDES; s++) {
-		job->made[s] = b->sent[s].n > 0 && !span_eq(job->now[s].version, b->seen[s]);
-		all = all && (b->sent[s].n == 0 || job->made[s]);
-	}
-	for (int s = 0; s < SIDES && all; s++) {
-		if (b->sent[s].n == 0)
+		if (job->base.sent[s].n == 0)
 			continue;
-		b->base[s] = b->sent[s];
-		b->version[s] = SPAN_NONE;
+		enum code rc = record_load(a->arena, job->base.sent[s], &sent, err);
+		if (rc != E_OK)
+			return rc;
+		bool written = !span_eq(job->now[s].version, job->base.seen[s]), some, whole;
+		ground[s] = record_ground(a->arena, base[s], sent, job->now[s].record, &some, &whole);
+		job->made[s] = written && some;
+		all = all && written && whole;
 	}
+	for (int s = 0; s < SIDES && all; s++)
+		base[s] = ground[s];
+	return E_OK;
 }
 
 /* The ground of each side; none at first contact. What was written and never read back: what the server
  * did not keep of it is no deletion. */
 static enum code load_bases(struct apply *a, struct job *job, struct record *base[SIDES], struct err *err)
 {
+	const struct base_record *b = &job->base;
 	enum code rc = E_OK;
 
-	resume(job);
-	if (job->base.base[SIDE_LEFT].n == 0 || job->base.base[SIDE_RIGHT].n == 0)
+	if (b->base[SIDE_LEFT].n == 0 || b->base[SIDE_RIGHT].n == 0)
 		return E_OK;
 	for (int s = 0; rc == E_OK && s < SIDES; s++) {
-		rc = record_load(a->arena, job->base.base[s], &base[s], err);
-		if (rc == E_OK && job->base.version[s].n == 0)
+		rc = record_load(a->arena, b->base[s], &base[s], err);
+		if (rc == E_OK && b->version[s].n == 0)
 			base[s] = record_held(a->arena, base[s], job->now[s].record);
 	}
-	return rc;
+	return rc == E_OK ? resume(a, job, base, err) : rc;
 }
 
 /* At first contact after a loss of the state: is one side the free/busy copy of the other? */

@@ -113,7 +113,9 @@ static enum code settle_version(struct pass *p, struct arena *a, struct plan_pla
 
 	if (rc != E_OK || one.code != E_OK)
 		return rc;
-	if (base->base[s].n > 0 && span_eq(record_canonical(a, one.record), base->base[s])) {
+	struct span now = record_canonical(a, one.record);
+	/* as it was, or as we were about to write it */
+	if (base->base[s].n > 0 && (span_eq(now, base->base[s]) || span_eq(now, base->sent[s]))) {
 		pp->edited[s] = false;
 		pp->now_version[s] = arena_span(p->arena, one.version);   /* the deletion is of this one */
 	}
