@@ -201,8 +201,3 @@ size_t arena_left(const struct arena *a)
 {
 	return a->ceiling - a->total;
 }
-
-size_t arena_used(const struct arena *a)
-{
-	return a->total;
-}

@@ -23,6 +23,5 @@ char *arena_printf(struct arena *arena, const char *fmt, ...) MS_PRINTF(2, 3);
  * old array, its used length and a pointer to its capacity; returns the (maybe moved) array. */
 void *arena_grow(struct arena *arena, void *old, size_t n, size_t size, size_t *cap);
 size_t arena_left(const struct arena *arena);   /* bytes to the ceiling */
-size_t arena_used(const struct arena *arena);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <time.h>
 
-static int64_t shift;
 
 static int64_t read_ms(clockid_t id)
 {
@@ -16,12 +15,12 @@ static int64_t read_ms(clockid_t id)
 
 int64_t clock_mono_ms(void)
 {
-	return read_ms(CLOCK_BOOTTIME) + shift;
+	return read_ms(CLOCK_BOOTTIME);
 }
 
 int64_t clock_wall_ms(void)
 {
-	return read_ms(CLOCK_REALTIME) + shift;
+	return read_ms(CLOCK_REALTIME);
 }
 
 int64_t clock_wall_s(void)
@@ -68,9 +67,4 @@ const char *clock_format_s(int64_t wall_s, char out[CLOCK_TEXT_MAX])
 	split(wall_s, &tm);
 	strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return out;
-}
-
-void clock_shift_ms(int64_t ms)
-{
-	shift = ms;
 }

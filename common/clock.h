@@ -16,7 +16,5 @@ void clock_sleep_ms(int64_t ms);
 const char *clock_format_ms(int64_t wall_ms, char out[CLOCK_TEXT_MAX]);
 const char *clock_format_s(int64_t wall_s, char out[CLOCK_TEXT_MAX]);
 
-/* Tests: shift both clocks by this much (0 = real time). */
-void clock_shift_ms(int64_t ms);
 
 #endif

@@ -53,6 +53,21 @@ enum conf_logon conf_mailbox_logon(const struct conf_mailbox *m)
 	return is_set(&e->default_password) ? LOGON_DEFAULT : LOGON_MISSING;
 }
 
+const char *conf_mailbox_user(const struct conf_mailbox *m)
+{
+	switch (conf_mailbox_logon(m)) {
+	case LOGON_OWN:
+		return m->login != NULL ? m->login : m->smtp_name;
+	case LOGON_SERVICE:
+		return m->endpoint->login;
+	case LOGON_DEFAULT:
+	case LOGON_NONE_NEEDED:
+	case LOGON_MISSING:
+		break;
+	}
+	return m->smtp_name;
+}
+
 uint32_t conf_max_connections(const struct conf_endpoint *e)
 {
 	unsigned type = conf_type_bit(e->type);

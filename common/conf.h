@@ -165,6 +165,8 @@ const char *conf_near_pairing(const struct conf *conf, const char *name);
  * with DefaultPassword. */
 enum conf_logon { LOGON_NONE_NEEDED, LOGON_OWN, LOGON_SERVICE, LOGON_DEFAULT, LOGON_MISSING };
 enum conf_logon conf_mailbox_logon(const struct conf_mailbox *mailbox);
+/* The name that it logs on with, whatever the kind of logon. */
+const char *conf_mailbox_user(const struct conf_mailbox *mailbox);
 
 /* Read the secret that a mailbox logs on with (file or systemd credential). E_CREDENTIALS_MISSING
  * when none is configured; *secret_r stays NULL for LOGON_NONE_NEEDED. */

@@ -37,11 +37,6 @@ void log_set_level(enum log_level level)
 	sink.level = level;
 }
 
-enum log_level log_get_level(void)
-{
-	return sink.level;
-}
-
 bool log_level_from_name(const char *name, enum log_level *level_r)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(level_names); i++) {

@@ -16,7 +16,6 @@ void log_to_fd(int fd);
 /* Write every record to this one as well (-1: no longer); the descriptor stays the caller's. */
 void log_copy_to_fd(int fd);
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 bool log_level_from_name(const char *name, enum log_level *level_r);
 const char *log_level_name(enum log_level level);
 void log_set_rate(unsigned lines_per_second);             /* 0 = unlimited; default 10 */

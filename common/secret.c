@@ -59,17 +59,6 @@ size_t secret_len(const struct secret *s)
 	return s->n;
 }
 
-bool secret_eq(const struct secret *a, const struct secret *b)
-{
-	unsigned diff = 0;
-
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		diff |= (unsigned)(a->data[i] ^ b->data[i]);
-	return diff == 0;
-}
-
 void secret_wipe(void *p, size_t n)
 {
 	explicit_bzero(p, n);

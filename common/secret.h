@@ -14,7 +14,6 @@ void secret_free(struct secret **secret);                  /* zeroes; NULL insid
 /* The bytes, valid until secret_free; NUL-terminated. Only for the encoder that sends them. */
 const char *secret_reveal(const struct secret *secret);
 size_t secret_len(const struct secret *secret);
-bool secret_eq(const struct secret *a, const struct secret *b); /* constant time */
 void secret_wipe(void *p, size_t n);                       /* zero memory that held a secret */
 
 /* Read a secret file: regular, not a link, owned by us or root, mode 0600 or stricter (0400), not

@@ -31,6 +31,21 @@ struct record *rc_parse(struct span text)
 	return record;
 }
 
+const char *rc_event_text(const char *uid, int day, const char *lines)
+{
+	return arena_printf(rc_arena, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//User//EN\r\nBEGIN:VEVENT\r\nUID:%s\r\n"
+			    "DTSTAMP:20260101T000000Z\r\nDTSTART:202606%02dT100000Z\r\nDTEND:202606%02dT110000Z\r\n%s"
+			    "END:VEVENT\r\nEND:VCALENDAR\r\n", uid, day, day, lines);
+}
+
+const char *rc_card_text(const char *uid, const char *name, const char *lines)
+{
+	const char *id = uid[0] != '\0' ? arena_printf(rc_arena, "UID:%s\r\n", uid) : "";
+
+	return arena_printf(rc_arena, "BEGIN:VCARD\r\nVERSION:3.0\r\n%sN:%s;;;;\r\nFN:%s\r\n%sEND:VCARD\r\n", id, name, name,
+			    lines);
+}
+
 struct record *rc_event(const char *lines)
 {
 	return rc_parse(span_of(arena_printf(rc_arena, "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:u\n%sEND:VEVENT\nEND:VCALENDAR\n", lines)));

@@ -18,6 +18,9 @@ int rc_setup(void **state);             /* a fresh arena for each test */
 int rc_teardown(void **state);
 
 struct record *rc_parse(struct span text);
+/* Whole texts as a user's client writes them: an event of that day of June 2026, a card ("" = without a UID). */
+const char *rc_event_text(const char *uid, int day, const char *lines);
+const char *rc_card_text(const char *uid, const char *name, const char *lines);
 struct record *rc_event(const char *lines);     /* lines of a VEVENT with UID u */
 struct record *rc_card(const char *version, const char *lines);
 struct span rc_print(const struct record *record, unsigned int flags);

@@ -39,22 +39,6 @@ static int teardown(void **state)
 
 /* --- what a user's client writes --- */
 
-/* An event of the day `day` (1..28); fields: more lines. */
-static const char *event(const char *uid, int day, const char *fields)
-{
-	return arena_printf(rc_arena, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//User//EN\r\nBEGIN:VEVENT\r\nUID:%s\r\n"
-			    "DTSTAMP:20260101T000000Z\r\nDTSTART:202606%02dT100000Z\r\nDTEND:202606%02dT110000Z\r\n%s"
-			    "END:VEVENT\r\nEND:VCALENDAR\r\n", uid, day, day, fields);
-}
-
-static const char *contact(const char *uid, const char *name, const char *fields)
-{
-	const char *id = uid[0] != '\0' ? arena_printf(rc_arena, "UID:%s\r\n", uid) : "";
-
-	return arena_printf(rc_arena, "BEGIN:VCARD\r\nVERSION:3.0\r\n%sN:%s;;;;\r\nFN:%s\r\n%sEND:VCARD\r\n", id, name, name,
-			    fields);
-}
-
 static void add(struct mem_store *s, const char *path, const char *text)
 {
 	mem_add(s, path, text, 0, NULL, INT64_MIN);
@@ -150,11 +134,11 @@ static void settled(void)
 static void t_first_copy(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
-	add(L, "Work", event("b", 2, "SUMMARY:Two\r\nATTENDEE;CN=Bob:mailto:bob@x.example\r\n"));
-	add(L, "People", contact("p", "Ann", "EMAIL:ann@x.example\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("b", 2, "SUMMARY:Two\r\nATTENDEE;CN=Bob:mailto:bob@x.example\r\n"));
+	add(L, "People", rc_card_text("p", "Ann", "EMAIL:ann@x.example\r\n"));
 	mem_folder_make_kind(R, "Home", EP_EVENTS);
-	add(R, "Home", event("c", 3, "SUMMARY:Three\r\n"));
+	add(R, "Home", rc_event_text("c", 3, "SUMMARY:Three\r\n"));
 	sync_ok();
 	assert_true(has(R, "Work", "a", "SUMMARY:One"));
 	assert_true(has(R, "Work", "b", "bob@x.example"));
@@ -167,10 +151,10 @@ static void t_first_copy(void **state)
 static void t_edits_of_both_sides(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
 	sync_ok();
-	edit(L, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
-	edit(R, "Work", "a", event("a", 2, "SUMMARY:One\r\n"));
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 2, "SUMMARY:One\r\n"));
 	sync_ok();
 	assert_true(has(R, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "20260602T100000Z"));
 	assert_true(has(L, "Work", "a", "LOCATION:Here") && has(L, "Work", "a", "20260602T100000Z"));
@@ -180,10 +164,10 @@ static void t_edits_of_both_sides(void **state)
 static void t_conflict(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
 	sync_ok();
-	edit(L, "Work", "a", event("a", 1, "SUMMARY:Mine\r\nLAST-MODIFIED:20260101T000000Z\r\n"));
-	edit(R, "Work", "a", event("a", 1, "SUMMARY:Yours\r\nLAST-MODIFIED:20260201T000000Z\r\n"));
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Mine\r\nLAST-MODIFIED:20260101T000000Z\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:Yours\r\nLAST-MODIFIED:20260201T000000Z\r\n"));
 	sync_ok();
 	assert_true(has(L, "Work", "a", "SUMMARY:Yours") && has(R, "Work", "a", "SUMMARY:Yours"));
 	settled();
@@ -197,10 +181,10 @@ static void t_conflict_keeps_both(void **state)
 {
 	(void)state;
 	c.pairing.conflict = CONFLICT_BOTH;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
 	sync_ok();
-	edit(L, "Work", "a", event("a", 1, "SUMMARY:Mine\r\n"));
-	edit(R, "Work", "a", event("a", 1, "SUMMARY:Yours\r\n"));
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Mine\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:Yours\r\n"));
 	sync_ok();
 	sync_ok();
 	assert_true(has(L, "Work", "a", "SUMMARY:Mine") && has(R, "Work", "a", "SUMMARY:Mine"));
@@ -213,13 +197,13 @@ static void t_deletions(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 4; i++)
-		add(L, "Work", event(arena_printf(rc_arena, "u%d", i), 1 + i, "SUMMARY:x\r\n"));
+		add(L, "Work", rc_event_text(arena_printf(rc_arena, "u%d", i), 1 + i, "SUMMARY:x\r\n"));
 	sync_ok();
 	drop(L, "Work", "u0");                             /* nothing else: it goes */
 	drop(R, "Work", "u1");
-	edit(L, "Work", "u1", event("u1", 2, "SUMMARY:changed\r\n"));   /* the change wins */
+	edit(L, "Work", "u1", rc_event_text("u1", 2, "SUMMARY:changed\r\n"));   /* the change wins */
 	drop(R, "Work", "u2");                             /* stored anew, but nothing changed: it goes */
-	edit(L, "Work", "u2", event("u2", 3, "SUMMARY:x\r\n"));
+	edit(L, "Work", "u2", rc_event_text("u2", 3, "SUMMARY:x\r\n"));
 	drop(L, "Work", "u3");
 	drop(R, "Work", "u3");
 	sync_ok();
@@ -237,20 +221,20 @@ static void t_poor_server(void **state)
 	(void)state;
 	R->rewrites = true;
 	R->drops = "CATEGORIES";
-	add(L, "Work", event("a", 1, "SUMMARY:One   \r\nCATEGORIES:Red\r\nX-MINE:1\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One   \r\nCATEGORIES:Red\r\nX-MINE:1\r\n"));
 	sync_ok();
 	assert_false(has(R, "Work", "a", "CATEGORIES"));
 	settled();
 	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 0);
 	assert_non_null(strstr(buf_str(&c.parts), "\"property\":\"CATEGORIES\""));
-	edit(R, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nX-MINE:1\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nX-MINE:1\r\n"));
 	assert_int_equal(pc_run(&c, PASS_VERIFY).verdict, 1);
 	assert_non_null(strstr(buf_str(&c.parts), "\"property\":\"LOCATION\""));
-	edit(R, "Work", "a", event("a", 1, "SUMMARY:Two\r\nX-MINE:1\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:Two\r\nX-MINE:1\r\n"));
 	sync_ok();
 	assert_true(has(L, "Work", "a", "SUMMARY:Two") && has(L, "Work", "a", "CATEGORIES:Red"));
 	quiet();
-	edit(L, "Work", "a", event("a", 1, "SUMMARY:Two\r\nCATEGORIES:Blue\r\nX-MINE:2\r\n"));
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Two\r\nCATEGORIES:Blue\r\nX-MINE:2\r\n"));
 	sync_ok();
 	assert_true(has(R, "Work", "a", "X-MINE:2"));
 	quiet();
@@ -262,12 +246,12 @@ static void t_adoption(void **state)
 	(void)state;
 	mem_folder_make_kind(R, "Work", EP_EVENTS);
 	mem_folder_make_kind(R, "People", EP_CONTACTS);
-	add(L, "Work", event("same", 1, "SUMMARY:x\r\n"));
-	add(R, "Work", event("same", 1, "SUMMARY:x\r\n"));
-	add(L, "Work", event("near", 2, "SUMMARY:x\r\nLOCATION:Here\r\n"));
-	add(R, "Work", event("near", 2, "SUMMARY:x\r\nDESCRIPTION:There\r\n"));
-	add(L, "People", contact("1", "Ann", "EMAIL:ann@x.example\r\n"));
-	add(R, "People", contact("2", "Ann", "EMAIL:ANN@x.example\r\nTEL:1\r\n"));
+	add(L, "Work", rc_event_text("same", 1, "SUMMARY:x\r\n"));
+	add(R, "Work", rc_event_text("same", 1, "SUMMARY:x\r\n"));
+	add(L, "Work", rc_event_text("near", 2, "SUMMARY:x\r\nLOCATION:Here\r\n"));
+	add(R, "Work", rc_event_text("near", 2, "SUMMARY:x\r\nDESCRIPTION:There\r\n"));
+	add(L, "People", rc_card_text("1", "Ann", "EMAIL:ann@x.example\r\n"));
+	add(R, "People", rc_card_text("2", "Ann", "EMAIL:ANN@x.example\r\nTEL:1\r\n"));
 	sync_ok();
 	assert_int_equal(count(L, "Work"), 2);
 	assert_int_equal(count(R, "Work"), 2);
@@ -287,13 +271,13 @@ static void t_moves(void **state)
 {
 	(void)state;
 	mem_folder_make_kind(L, "Home", EP_EVENTS);
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
-	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("b", 1, "SUMMARY:Two\r\n"));
 	sync_ok();
 	move(L, "Work", "a", "Home");
 	move(L, "Work", "b", "Home");
-	edit(L, "Home", "b", event("b", 1, "SUMMARY:Moved\r\n"));
-	edit(R, "Work", "b", event("b", 1, "SUMMARY:Two\r\nLOCATION:Here\r\n"));
+	edit(L, "Home", "b", rc_event_text("b", 1, "SUMMARY:Moved\r\n"));
+	edit(R, "Work", "b", rc_event_text("b", 1, "SUMMARY:Two\r\nLOCATION:Here\r\n"));
 	sync_ok();
 	sync_ok();
 	assert_int_equal(count(R, "Work"), 0);
@@ -307,13 +291,13 @@ static void t_refusals(void **state)
 {
 	(void)state;
 	R->poison = "POISON";
-	add(L, "Work", event("bad", 1, "SUMMARY:POISON\r\n"));
-	add(L, "Work", event("good", 1, "SUMMARY:fine\r\n"));
+	add(L, "Work", rc_event_text("bad", 1, "SUMMARY:POISON\r\n"));
+	add(L, "Work", rc_event_text("good", 1, "SUMMARY:fine\r\n"));
 	add(L, "Work", "BEGIN:VCALENDAR\r\nthis is no calendar\r\n");
 	struct pass_result r = sync_ok();
 	assert_int_equal(r.quarantined, 2);
 	assert_int_equal(count(R, "Work"), 1);
-	edit(L, "Work", "good", event("good", 1, "SUMMARY:POISON too\r\n"));
+	edit(L, "Work", "good", rc_event_text("good", 1, "SUMMARY:POISON too\r\n"));
 	r = sync_ok();
 	assert_int_equal(r.quarantined, 3);
 	assert_true(has(R, "Work", "good", "SUMMARY:fine"));
@@ -321,12 +305,12 @@ static void t_refusals(void **state)
 	assert_non_null(strstr(buf_str(&c.parts), "\"state\":\"change\""));
 	quiet();
 	/* the other direction goes on; the refused change waits for its time */
-	edit(R, "Work", "good", event("good", 1, "SUMMARY:fine\r\nLOCATION:Here\r\n"));
+	edit(R, "Work", "good", rc_event_text("good", 1, "SUMMARY:fine\r\nLOCATION:Here\r\n"));
 	sync_ok();
 	assert_true(has(L, "Work", "good", "LOCATION:Here"));
-	add(L, "Work", event("third", 1, "SUMMARY:fine\r\n"));
+	add(L, "Work", rc_event_text("third", 1, "SUMMARY:fine\r\n"));
 	sync_ok();
-	edit(L, "Work", "third", event("third", 1, "SUMMARY:POISON\r\nLOCATION:kept\r\n"));
+	edit(L, "Work", "third", rc_event_text("third", 1, "SUMMARY:POISON\r\nLOCATION:kept\r\n"));
 	sync_ok();
 	drop(R, "Work", "third");       /* the change that was refused wins all the same */
 	sync_ok();
@@ -334,7 +318,7 @@ static void t_refusals(void **state)
 	drop(L, "Work", "third");
 	sync_ok();
 	R->poison = NULL;
-	edit(L, "Work", "good", event("good", 1, "SUMMARY:POISON three\r\nLOCATION:Here\r\n"));
+	edit(L, "Work", "good", rc_event_text("good", 1, "SUMMARY:POISON three\r\nLOCATION:Here\r\n"));
 	r = sync_ok();
 	assert_true(has(R, "Work", "good", "SUMMARY:POISON three"));
 	assert_int_equal(r.quarantined, 2);
@@ -344,13 +328,13 @@ static void t_refusals(void **state)
 static void t_twins(void **state)
 {
 	(void)state;
-	add(L, "Work", event("twin", 1, "SUMMARY:first\r\n"));
-	add(L, "Work", event("twin", 1, "SUMMARY:second\r\n"));
+	add(L, "Work", rc_event_text("twin", 1, "SUMMARY:first\r\n"));
+	add(L, "Work", rc_event_text("twin", 1, "SUMMARY:second\r\n"));
 	struct pass_result r = sync_ok();
 	assert_int_equal(count(R, "Work"), 1);
 	assert_int_equal(r.quarantined, 1);
 	settled();
-	add(L, "Work", event("twin", 1, "SUMMARY:third\r\n"));
+	add(L, "Work", rc_event_text("twin", 1, "SUMMARY:third\r\n"));
 	r = sync_ok();
 	assert_int_equal(r.quarantined, 2);
 	assert_int_equal(count(R, "Work"), 1);
@@ -360,13 +344,13 @@ static void t_twins(void **state)
 static void t_new_ids(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
-	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("b", 1, "SUMMARY:Two\r\n"));
 	sync_ok();
 	/* a client that writes a new file for every change */
 	drop(R, "Work", "a");
-	add(R, "Work", event("a", 1, "SUMMARY:Renamed\r\n"));
-	edit(L, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
+	add(R, "Work", rc_event_text("a", 1, "SUMMARY:Renamed\r\n"));
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\n"));
 	sync_ok();
 	assert_int_equal(count(L, "Work"), 2);
 	assert_true(has(L, "Work", "a", "SUMMARY:Renamed") && has(R, "Work", "a", "LOCATION:Here"));
@@ -382,13 +366,13 @@ static void t_busy_only(void **state)
 {
 	(void)state;
 	c.pairing.busy_only[SIDE_RIGHT] = true;
-	add(L, "Work", event("a", 1, "SUMMARY:Secret\r\nLOCATION:Bunker\r\nATTENDEE:mailto:b@x.example\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:Secret\r\nLOCATION:Bunker\r\nATTENDEE:mailto:b@x.example\r\n"));
 	sync_ok();
 	assert_true(has(R, "Work", "a", "SUMMARY:Busy") && has(R, "Work", "a", "20260601T100000Z"));
 	assert_false(has(R, "Work", "a", "Bunker"));
 	settled();
-	edit(L, "Work", "a", event("a", 9, "SUMMARY:Secret plan\r\nLOCATION:Bunker\r\n"));
-	edit(R, "Work", "a", event("a", 1, "SUMMARY:I write here\r\n"));     /* the copy is no source */
+	edit(L, "Work", "a", rc_event_text("a", 9, "SUMMARY:Secret plan\r\nLOCATION:Bunker\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:I write here\r\n"));     /* the copy is no source */
 	sync_ok();
 	assert_true(has(R, "Work", "a", "20260609T100000Z") && has(R, "Work", "a", "SUMMARY:Busy"));
 	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan"));
@@ -397,10 +381,10 @@ static void t_busy_only(void **state)
 	sync_ok();
 	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan") && has(R, "Work", "a", "SUMMARY:Busy"));
 	settled();
-	add(L, "Work", event("b", 2, "SUMMARY:Gone soon\r\n"));
+	add(L, "Work", rc_event_text("b", 2, "SUMMARY:Gone soon\r\n"));
 	sync_ok();
 	drop(L, "Work", "b");
-	edit(R, "Work", "b", event("b", 2, "SUMMARY:I write here\r\n"));
+	edit(R, "Work", "b", rc_event_text("b", 2, "SUMMARY:I write here\r\n"));
 	sync_ok();
 	assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
 	settled();
@@ -409,10 +393,10 @@ static void t_busy_only(void **state)
 	assert_true(has(L, "Work", "a", "SUMMARY:Secret plan") && !has(R, "Work", "a", "Secret"));
 	assert_int_equal(count(R, "Work"), 1);
 	settled();
-	add(R, "Work", event("own", 3, "SUMMARY:Ours\r\n"));                 /* that direction is open */
+	add(R, "Work", rc_event_text("own", 3, "SUMMARY:Ours\r\n"));                 /* that direction is open */
 	sync_ok();
 	assert_true(has(L, "Work", "own", "SUMMARY:Ours"));
-	edit(L, "Work", "own", event("own", 3, "SUMMARY:Ours too\r\n"));
+	edit(L, "Work", "own", rc_event_text("own", 3, "SUMMARY:Ours too\r\n"));
 	sync_ok();
 	assert_true(has(R, "Work", "own", "SUMMARY:Ours too"));
 	settled();
@@ -459,7 +443,7 @@ static void t_window(void **state)
 static void t_folders(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
 	mem_folder_make(L, "Work2", EP_ROLE_NONE);             /* mail of one name, a calendar of the same on the right */
 	mem_folder_make_kind(R, "Work2", EP_EVENTS);
 	sync_ok();
@@ -475,12 +459,12 @@ static void t_folders(void **state)
 static void t_records_down(void **state)
 {
 	(void)state;
-	add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
-	add(L, "Work", event("b", 1, "SUMMARY:Two\r\n"));
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("b", 1, "SUMMARY:Two\r\n"));
 	sync_ok();
 	R->records_down = true;
 	drop(L, "Work", "a");
-	edit(L, "Work", "b", event("b", 1, "SUMMARY:Three\r\n"));
+	edit(L, "Work", "b", rc_event_text("b", 1, "SUMMARY:Three\r\n"));
 	mem_add(L, "INBOX", pc_mail("m@x", "text"), 0, NULL, 1000);
 	struct pass_result r = pc_run(&c, PASS_SYNC);
 	assert_int_equal(r.code, E_NET);
@@ -500,7 +484,7 @@ static void t_records_down(void **state)
 /* Somebody edits between our reading and our writing: no edit is taken for ours, and none is undone. */
 static void someone_faster(struct mem_store *s)
 {
-	edit(s, "Work", "a", event("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nLAST-MODIFIED:20300101T000000Z\r\n"));
+	edit(s, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nLAST-MODIFIED:20300101T000000Z\r\n"));
 }
 
 static void t_edit_before_write(void **state)
@@ -512,9 +496,9 @@ static void t_edit_before_write(void **state)
 		pc_free(&c);
 		begin();
 		c.pairing.conflict = policies[i];
-		add(L, "Work", event("a", 1, "SUMMARY:One\r\n"));
+		add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
 		sync_ok();
-		edit(L, "Work", "a", event("a", 1, "SUMMARY:Two\r\n"));
+		edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Two\r\n"));
 		R->before_update = someone_faster;
 		sync_ok();
 		assert_null(R->before_update);
@@ -577,7 +561,7 @@ static void one_edit(struct model *m, int i, enum side side)
 		if (m->there || m->touched[SIDE_LEFT] || m->touched[SIDE_RIGHT])
 			return;
 		*m = (struct model){ .there = true, .touched = { side == SIDE_LEFT, side == SIDE_RIGHT } };
-		add(s, calendars[rnd(2)], event(uid, 1 + (int)rnd(28), "SUMMARY:new\r\n"));
+		add(s, calendars[rnd(2)], rc_event_text(uid, 1 + (int)rnd(28), "SUMMARY:new\r\n"));
 		snprintf(m->value[0], sizeof(m->value[0]), "new");
 	} else if (what == 0 && !m->touched[SIDE_LEFT] && !m->touched[SIDE_RIGHT]) {
 		drop(s, path, uid);
@@ -640,7 +624,7 @@ static void t_random(void **state)
 		R->deltas = rnd(2);
 		R->silent = L->silent = rnd(2);
 		R->drops = rnd(3) == 0 ? "LOCATION" : NULL;
-		add(L, "Work", event("keep", 1, "SUMMARY:an emptied side would be held\r\n"));
+		add(L, "Work", rc_event_text("keep", 1, "SUMMARY:an emptied side would be held\r\n"));
 		sync_ok();
 		for (int step = 0; step < 12; step++) {
 			for (unsigned k = 1 + rnd(8); k > 0; k--) {

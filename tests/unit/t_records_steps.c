@@ -152,47 +152,34 @@ static void move(struct user *u, const char *path, const char *uid, const char *
 
 /* --- the story --- */
 
-static const char *event(const char *uid, int day, const char *fields)
-{
-	return arena_printf(rc_arena, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//User//EN\r\nBEGIN:VEVENT\r\nUID:%s\r\n"
-			    "DTSTAMP:20260101T000000Z\r\nDTSTART:202606%02dT100000Z\r\nDTEND:202606%02dT110000Z\r\n%s"
-			    "END:VEVENT\r\nEND:VCALENDAR\r\n", uid, day, day, fields);
-}
-
-static const char *contact(const char *fields)
-{
-	return arena_printf(rc_arena, "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:p\r\nN:Ann;;;;\r\nFN:Ann\r\n"
-			    "EMAIL:ann@x.example\r\n%sEND:VCARD\r\n", fields);
-}
-
 static void play(void)
 {
 	make(&user[0], "Home");
 	for (int i = 0; i < 10; i++) {
 		const char *uid = arena_printf(rc_arena, "u%d", i);
 
-		add(&user[(i + 1) % 2], "Work", uid, event(uid, 1 + i, "SUMMARY:x \r\nCATEGORIES:c\r\n"));
+		add(&user[(i + 1) % 2], "Work", uid, rc_event_text(uid, 1 + i, "SUMMARY:x \r\nCATEGORIES:c\r\n"));
 	}
-	add(&user[0], "People", "p", contact(""));
+	add(&user[0], "People", "p", rc_card_text("p", "Ann", "EMAIL:ann@x.example\r\n" ""));
 }
 
 static void play_edits(void)
 {
 	struct user *L = &user[0], *R = &user[1];
 
-	edit(L, "Work", "u0", event("u0", 1, "SUMMARY:left\r\nCATEGORIES:c\r\n"));
-	edit(R, "Work", "u1", event("u1", 2, "SUMMARY:right \r\n"));
-	edit(L, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nLOCATION:l\r\nCATEGORIES:c\r\n"));
-	edit(R, "Work", "u2", event("u2", 3, "SUMMARY:x\r\nDESCRIPTION:r \r\n"));
-	edit(L, "Work", "u3", event("u3", 4, "SUMMARY:one\r\n"));
-	edit(R, "Work", "u3", event("u3", 4, "SUMMARY:two\r\n"));
+	edit(L, "Work", "u0", rc_event_text("u0", 1, "SUMMARY:left\r\nCATEGORIES:c\r\n"));
+	edit(R, "Work", "u1", rc_event_text("u1", 2, "SUMMARY:right \r\n"));
+	edit(L, "Work", "u2", rc_event_text("u2", 3, "SUMMARY:x\r\nLOCATION:l\r\nCATEGORIES:c\r\n"));
+	edit(R, "Work", "u2", rc_event_text("u2", 3, "SUMMARY:x\r\nDESCRIPTION:r \r\n"));
+	edit(L, "Work", "u3", rc_event_text("u3", 4, "SUMMARY:one\r\n"));
+	edit(R, "Work", "u3", rc_event_text("u3", 4, "SUMMARY:two\r\n"));
 	drop(L, "Work", "u4");
 	drop(R, "Work", "u5");
-	edit(L, "Work", "u5", event("u5", 6, "SUMMARY:kept\r\n"));
+	edit(L, "Work", "u5", rc_event_text("u5", 6, "SUMMARY:kept\r\n"));
 	move(L, "Work", "u6", "Home");
-	edit(L, "Home", "u6", event("u6", 7, "SUMMARY:moved\r\n"));
-	add(R, "Work", "u10", event("u10", 11, "SUMMARY:late\r\n"));
-	edit(R, "People", "p", contact("TEL:1\r\n"));
+	edit(L, "Home", "u6", rc_event_text("u6", 7, "SUMMARY:moved\r\n"));
+	add(R, "Work", "u10", rc_event_text("u10", 11, "SUMMARY:late\r\n"));
+	edit(R, "People", "p", rc_card_text("p", "Ann", "EMAIL:ann@x.example\r\n" "TEL:1\r\n"));
 }
 
 /* --- what came of it --- */

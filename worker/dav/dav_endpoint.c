@@ -17,23 +17,6 @@ static const char *url_of(const struct conf_endpoint *conf, enum dav_side side)
 	return url != NULL && url[0] != '\0' ? url : NULL;
 }
 
-static const char *user_of(const struct endpoint *ep)
-{
-	const struct conf_mailbox *box = ep->env.mailbox;
-
-	switch (conf_mailbox_logon(box)) {
-	case LOGON_OWN:
-		return box->login != NULL ? box->login : box->smtp_name;
-	case LOGON_SERVICE:
-		return ep->env.conf->login;
-	case LOGON_DEFAULT:
-	case LOGON_NONE_NEEDED:
-	case LOGON_MISSING:
-		break;
-	}
-	return box->smtp_name;
-}
-
 static enum code make(struct endpoint *ep, struct err *err)
 {
 	const struct conf_endpoint *conf = ep->env.conf;
@@ -43,7 +26,7 @@ static enum code make(struct endpoint *ep, struct err *err)
 	struct dav *d = mem_alloc(sizeof(*d));
 
 	d->ep = ep;
-	d->user = user_of(ep);
+	d->user = conf_mailbox_user(ep->env.mailbox);
 	d->life = arena_new(LIFE_MAX);
 	d->scratch = arena_new(SCRATCH_MAX);
 	ep->impl = d;

@@ -53,8 +53,8 @@ struct ews {
 /* --- ews_props.c: properties without an element of their own --- */
 
 #define EWS_GUID "6b1e5a7c-41f0-4d43-9d2e-7a5f0c8b3e61"   /* our own set */
-extern const struct ews_prop ews_message_flags, ews_delivery_time, ews_submit_time, ews_verb, ews_icon, ews_verb_time,
-	ews_flag_status, ews_follow_up, ews_imap_deleted, ews_receipt_wanted, ews_search_key, ews_hidden,
+extern const struct ews_prop ews_message_flags, ews_delivery_time, ews_verb, ews_icon,
+	ews_flag_status, ews_imap_deleted, ews_receipt_wanted, ews_search_key, ews_hidden,
 	ews_commit_time, ews_deleted_count, ews_identity, ews_keywords, ews_uid, ews_rest;
 
 /* --- ews_req.c: requests --- */

@@ -27,23 +27,6 @@ static enum code make(struct endpoint *ep, struct err *err)
 
 /* --- logging on --- */
 
-static const char *user_of(const struct endpoint *ep)
-{
-	const struct conf_mailbox *box = ep->env.mailbox;
-
-	switch (conf_mailbox_logon(box)) {
-	case LOGON_OWN:
-		return box->login != NULL ? box->login : box->smtp_name;
-	case LOGON_SERVICE:
-		return ep->env.conf->login;
-	case LOGON_DEFAULT:
-	case LOGON_NONE_NEEDED:
-	case LOGON_MISSING:
-		break;
-	}
-	return box->smtp_name;
-}
-
 static enum http_auth auth_of(const struct conf_endpoint *conf)
 {
 	const char *auth = conf->auth != NULL ? conf->auth : "";
@@ -58,7 +41,8 @@ static enum code make_client(struct ews *e, struct err *err)
 	const struct conf_endpoint *conf = ep->env.conf;
 	uint32_t most = conf_max_connections(conf);
 	struct http_conf hc = {
-		.endpoint = conf->name, .type = "exchange", .ca_pem = ep->env.ca_pem, .user = user_of(ep),
+		.endpoint = conf->name, .type = "exchange", .ca_pem = ep->env.ca_pem,
+		.user = conf_mailbox_user(ep->env.mailbox),
 		.auth = auth_of(conf), .cookies = true, .proxy = conf->http_proxy,
 		.in_flight = most > 0 && most < IN_FLIGHT ? most : IN_FLIGHT,
 	};

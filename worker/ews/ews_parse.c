@@ -459,11 +459,6 @@ enum code ews_parser_end(struct ews_parser *p, struct err *err)
 	return xml_stream_end(p->xml, err);
 }
 
-size_t ews_parser_messages(const struct ews_parser *p)
-{
-	return p->messages;
-}
-
 struct span ews_parser_fault(const struct ews_parser *p)
 {
 	return buf_span(&p->fault);

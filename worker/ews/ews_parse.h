@@ -63,7 +63,6 @@ void ews_parser_free(struct ews_parser **parser);
 /* Has the type of http_req.sink; ctx is the parser. */
 enum code ews_parser_feed(void *parser, struct span piece, struct err *err) MS_MUST_USE;
 enum code ews_parser_end(struct ews_parser *parser, struct err *err) MS_MUST_USE;
-size_t ews_parser_messages(const struct ews_parser *parser);   /* that were complete */
 /* Valid until ews_parser_free(). The SOAP fault: "ResponseCode" (empty: there was no fault), its text and wait. */
 struct span ews_parser_fault(const struct ews_parser *parser);
 struct span ews_parser_fault_text(const struct ews_parser *parser);

@@ -7,17 +7,14 @@
 
 TAG(ews_message_flags, 0x0E07, "Integer");
 TAG(ews_delivery_time, 0x0E06, "SystemTime");
-TAG(ews_submit_time, 0x0039, "SystemTime");
 TAG(ews_verb, 0x1081, "Integer");        /* 102 reply, 103 reply to all, 104 forward */
 TAG(ews_icon, 0x1080, "Integer");        /* 261 replied, 262 forwarded */
-TAG(ews_verb_time, 0x1082, "SystemTime");
 TAG(ews_flag_status, 0x1090, "Integer"); /* 1 complete, 2 flagged */
 TAG(ews_receipt_wanted, 0x0029, "Boolean");
 TAG(ews_search_key, 0x300B, "Binary");   /* stays with an item that is moved */
 TAG(ews_hidden, 0x10F4, "Boolean");
 TAG(ews_commit_time, 0x670A, "SystemTime");  /* the last change of anything in a folder */
 TAG(ews_deleted_count, 0x670B, "Integer");
-SET(ews_follow_up, "Common", 0x8530, "String");
 SET(ews_imap_deleted, "Common", 0x8570, "Integer");
 OWN(ews_identity, "MailShadowIdentity", "Binary");   /* a mail's identity fields as they were created */
 OWN(ews_keywords, "MailShadowKeywords", "String");   /* those that must not become categories */

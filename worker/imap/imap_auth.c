@@ -20,26 +20,14 @@ struct who {
 static enum code find_who(struct imap *im, struct who *who_r, struct err *err)
 {
 	const struct conf_mailbox *box = im->ep->env.mailbox;
-	const struct conf_endpoint *ep = im->ep->env.conf;
+	enum conf_logon how = conf_mailbox_logon(box);
 
-	*who_r = (struct who){ "", box->smtp_name };
-	switch (conf_mailbox_logon(box)) {
-	case LOGON_OWN:
-		if (box->login != NULL)
-			who_r->login = box->login;
-		return E_OK;
-	case LOGON_SERVICE:
-		who_r->login = ep->login;
-		if (strcmp(ep->login, box->smtp_name) != 0)
-			who_r->authzid = box->smtp_name;
-		return E_OK;
-	case LOGON_DEFAULT:
-		return E_OK;
-	case LOGON_NONE_NEEDED:
-	case LOGON_MISSING:
-		break;
-	}
-	return err_set(err, E_CREDENTIALS_MISSING, "no credentials for %s", box->smtp_name);
+	*who_r = (struct who){ "", conf_mailbox_user(box) };
+	if (how == LOGON_NONE_NEEDED || how == LOGON_MISSING)
+		return err_set(err, E_CREDENTIALS_MISSING, "no credentials for %s", box->smtp_name);
+	if (how == LOGON_SERVICE && strcmp(who_r->login, box->smtp_name) != 0)
+		who_r->authzid = box->smtp_name;
+	return E_OK;
 }
 
 static void build_plain(struct buf *b, const struct who *who, const struct secret *password)

@@ -465,11 +465,6 @@ enum code conn_start_tls(struct conn *c, const char *ca_pem, struct err *err)
 	return rc;
 }
 
-bool conn_has_tls(const struct conn *c)
-{
-	return c->tls != NULL;
-}
-
 bool conn_is_loopback(const struct conn *c)
 {
 	return c->loopback;

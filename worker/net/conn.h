@@ -27,7 +27,6 @@ void conn_close(struct conn **conn);
 /* From here on everything is TLS with the host that was given to conn_open. Fails with E_PROTOCOL
  * if bytes had arrived already: they would have been injected before the switch. */
 enum code conn_start_tls(struct conn *conn, const char *ca_pem, struct err *err) MS_MUST_USE;
-bool conn_has_tls(const struct conn *conn);
 bool conn_is_loopback(const struct conn *conn);      /* the peer's address is 127/8 or ::1 */
 
 void conn_begin(struct conn *conn);

@@ -379,14 +379,3 @@ enum tls_io tls_flush(struct tls *tls, struct err *err)
 	tls->failed = true;
 	return TLS_IO_FAILED;
 }
-
-const char *tls_describe(const struct tls *tls, char *out, size_t size)
-{
-	snprintf(out, size, "%s %s", SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
-	return out;
-}
-
-bool tls_reused(const struct tls *tls)
-{
-	return SSL_session_reused(tls->ssl) == 1;
-}

@@ -36,8 +36,5 @@ enum tls_io tls_read(struct tls *tls, void *p, size_t n, size_t *got_r, struct e
 enum tls_io tls_write(struct tls *tls, const void *p, size_t n, size_t *put_r, struct err *err);
 /* What was written may wait for more until this returns TLS_IO_OK. */
 enum tls_io tls_flush(struct tls *tls, struct err *err);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", for logs. */
-const char *tls_describe(const struct tls *tls, char *out, size_t size);
-bool tls_reused(const struct tls *tls);
 
 #endif

@@ -1,4 +1,5 @@
-/* apply_private.h - shared by apply.c (rounds), apply_ops.c (building) and record.c (recording). */
+/* apply_private.h - shared by apply.c (rounds), apply_ops.c (building), record.c (recording) and records*.c
+ * (what records need besides). */
 #ifndef MS_APPLY_PRIVATE_H
 #define MS_APPLY_PRIVATE_H
 
@@ -67,6 +68,8 @@ enum code record_intents(struct apply *a, struct window *w, struct err *err) MS_
 enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done,
 		struct err *err) MS_MUST_USE;
 enum code record_small(struct apply *a, struct plan_op *op, const struct ep_op *done, struct err *err) MS_MUST_USE;
+/* Wall time, seconds: when what was refused `attempts` times before is tried again. */
+int64_t apply_retry_at(const struct apply *a, int64_t attempts);
 /* The folder row that items archived on a side are in, 0 if it is not paired. */
 int apply_archive_folder(const struct apply *a, enum side side);
 

@@ -204,11 +204,6 @@ enum code base_commit(struct base *b, struct err *err)
 	return rc;
 }
 
-void base_rollback(struct base *b)
-{
-	db_rollback(b->db);
-}
-
 enum code base_meta_get(struct base *b, const char *key, struct arena *arena, struct span *value_r,
 			struct err *err)
 {

@@ -113,7 +113,6 @@ void base_close(struct base **base);
 
 /* Transactions: begin is implicit with the first write after a commit. */
 enum code base_commit(struct base *base, struct err *err) MS_MUST_USE;
-void base_rollback(struct base *base);
 
 enum code base_meta_get(struct base *base, const char *key, struct arena *arena, struct span *value_r,
 			struct err *err) MS_MUST_USE;

@@ -189,17 +189,19 @@ enum code record_decisions(struct apply *a, struct err *err)
 
 /* --- creates --- */
 
-static enum code quarantine(struct apply *a, struct base_solo *o, enum code code, const char *text, struct err *err)
+int64_t apply_retry_at(const struct apply *a, int64_t attempts)
 {
 	int64_t wait_s = a->p->env->conf->item_retry_ms / 1000;
 
-	for (int64_t i = 0; i < o->attempts && wait_s < RETRY_MAX_S; i++)
+	for (int64_t i = 0; i < attempts && wait_s < RETRY_MAX_S; i++)
 		wait_s *= 2;
-	if (wait_s > RETRY_MAX_S)
-		wait_s = RETRY_MAX_S;
+	return clock_wall_s() + (wait_s < RETRY_MAX_S ? wait_s : RETRY_MAX_S);
+}
+
+static enum code quarantine(struct apply *a, struct base_solo *o, enum code code, const char *text, struct err *err)
+{
 	o->state = SOLO_QUARANTINED;
-	o->attempts++;
-	o->next_s = clock_wall_s() + wait_s;
+	o->next_s = apply_retry_at(a, o->attempts++);
 	o->code = code;
 	o->text = text != NULL ? text : code_text(code);
 	log_warning("one item is left out on the %s side: %s", side_name(side_other(o->side)), o->text);

@@ -5,10 +5,7 @@
  */
 #include "records_p.h"
 
-#include "../../common/clock.h"
 #include "../../common/log.h"
-
-#define RETRY_MAX_S ((int64_t)24 * 3600)
 
 /* What waits for its window. */
 struct record_later {
@@ -65,13 +62,8 @@ void job_forget_sent(struct base_record *b)
 /* A write or a content that cannot be carried: it is tried again later, the rest goes on. */
 enum code job_refuse(struct apply *a, struct job *job, enum code code, const char *text, struct err *err)
 {
-	int64_t wait_s = a->p->env->conf->item_retry_ms / 1000;
-
-	for (int64_t i = 0; i < job->base.attempts && wait_s < RETRY_MAX_S; i++)
-		wait_s *= 2;
 	job->failed = true;
-	job->base.attempts++;
-	job->base.next_s = clock_wall_s() + (wait_s < RETRY_MAX_S ? wait_s : RETRY_MAX_S);
+	job->base.next_s = apply_retry_at(a, job->base.attempts++);
 	job->base.code = code;
 	job->base.text = text != NULL ? text : code_text(code);
 	job_forget_sent(&job->base);
