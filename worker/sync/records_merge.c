@@ -12,8 +12,9 @@ static enum code check_read(struct apply *a, struct job *job, struct err *err)
 		if (job->back >= 0 && job->back != s)
 			continue;
 		if (r->code == E_ITEM_BAD || r->code == E_ITEM_TOO_BIG)
-			return job_refuse(a, job, r->code, arena_printf(a->arena, "the %s side's cannot be read: %s",
-								    side_name(s), r->text), err);
+			return job_refuse(a, job, r->code,
+					  arena_printf(a->arena, "what the %s side has cannot be read: %s",
+						       side_name(s), r->text), err);
 		if (r->code != E_OK)
 			job_leave(a, job);
 	}
