@@ -173,6 +173,8 @@ struct ep_op {
 	const char *text;                /* why, for a person; NULL with E_OK */
 	struct span new_id;              /* CREATE, MOVE, COPY; empty = server did not tell (next pass sees);
 	                                  * for a record always known, or an edit made meanwhile may lose */
+	struct span new_version;         /* CREATE, UPDATE of a record: the version that was written; empty = the server
+	                                  * did not tell, and an edit made before it is read back passes for ours */
 };
 
 enum ep_folder_op_kind { EP_FOLDER_CREATE, EP_FOLDER_RENAME, EP_FOLDER_REMOVE };

@@ -636,6 +636,22 @@ static void change(struct mem_store *s, struct ep_op *op, struct arena *a)
 	}
 }
 
+/* What a record's write tells, and who comes right behind it. */
+static void wrote(struct mem_store *s, struct ep_op *op, struct arena *a)
+{
+	const struct mem_folder *f = find(s, op->folder);
+	void (*call)(struct mem_store *) = s->after_write;
+	size_t at;
+
+	if (op->code != E_OK || (op->kind != EP_CREATE && op->kind != EP_UPDATE) || f == NULL || f->kind == EP_MAIL)
+		return;
+	struct mem_item *it = item_at(s, op->folder, op->kind == EP_CREATE ? op->new_id : op->id, &at);
+	op->new_version = it != NULL ? version_of(a, f, it) : SPAN_NONE;
+	s->after_write = NULL;
+	if (call != NULL)
+		call(s);
+}
+
 static enum code m_apply(struct endpoint *ep, struct arena *a, struct ep_op *ops, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -645,6 +661,7 @@ static enum code m_apply(struct endpoint *ep, struct arena *a, struct ep_op *ops
 			create(store_of(ep), &ops[i], a);
 		else
 			change(store_of(ep), &ops[i], a);
+		wrote(store_of(ep), &ops[i], a);
 	}
 	return E_OK;
 }

@@ -48,6 +48,7 @@ struct mem_store {
 	bool no_folders;             /* the folder list is empty */
 	bool refuse_logon;
 	void (*before_update)(struct mem_store *s);  /* somebody is faster than the next EP_UPDATE; called once */
+	void (*after_write)(struct mem_store *s);    /* ... than our reading back of the next record; called once */
 	bool records_down;           /* mail alone can be reached */
 	const char *poison;          /* creates whose bytes contain this are refused */
 	uint64_t max_bytes;

@@ -142,6 +142,7 @@ static void test_versions(void **state)
 	assert_int_equal(op.code, E_OK);
 	assert_non_null(dav_box_fetch(b, folder, op.new_id, &f));
 	struct span first = f.version;
+	assert_true(span_eq(op.new_version, first));
 	struct ep_changes c = dav_box_changes(b, folder, SPAN_NONE);
 	assert_int_equal(c.n, 1);
 	assert_true(span_eq(c.items[0].version, first));
@@ -152,6 +153,7 @@ static void test_versions(void **state)
 	const char *text = dav_box_fetch(b, folder, op.new_id, &f);
 	assert_non_null(strstr(text, "SUMMARY:two"));
 	assert_false(span_eq(f.version, first));
+	assert_true(span_eq(update.new_version, f.version));
 	assert_int_equal(dav_box_apply(b, &update), E_ITEM_CHANGED);
 	struct ep_op remove = { .kind = EP_REMOVE, .folder = folder, .id = op.new_id, .version = first };
 	assert_int_equal(dav_box_apply(b, &remove), E_ITEM_CHANGED);

@@ -510,6 +510,36 @@ static void t_edit_before_write(void **state)
 	}
 }
 
+static void t_edit_after_write(void **state)
+{
+	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+		for (int created = 0; created < 2; created++) {
+			pc_free(&c);
+			begin();
+			c.pairing.conflict = policies[i];
+			add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+			if (created) {
+				R->after_write = someone_faster;
+				sync_ok();
+			} else {
+				sync_ok();
+				edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nCOMMENT:Two\r\n"));
+				R->after_write = someone_faster;
+				sync_ok();
+			}
+			assert_null(R->after_write);
+			sync_ok();
+			assert_true(has(L, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "LOCATION:Here"));
+			assert_true(has(L, "Work", "a", "SUMMARY:One") && has(R, "Work", "a", "SUMMARY:One"));
+			assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
+			settled();
+		}
+	}
+}
+
 /* --- random edits of both sides --- */
 
 #define UIDS 6
@@ -658,7 +688,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
 		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
-		T(t_folders), T(t_records_down), T(t_edit_before_write), T(t_random),
+		T(t_folders), T(t_records_down), T(t_edit_before_write), T(t_edit_after_write), T(t_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

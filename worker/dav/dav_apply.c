@@ -168,6 +168,8 @@ static void on_main(struct dav_step *s)
 	if (dav_step_good(s)) {
 		if (op->kind == EP_CREATE)
 			op->new_id = final_name(s);
+		if (op->kind != EP_REMOVE)
+			op->new_version = arena_span(s->arena, dav_etag(s->call.http.etag));
 		dav_step_done(s, E_OK, NULL);
 	} else if (s->call.code == E_OK && s->call.status == 412 && s->call.precondition.n == 0) {
 		s->stage = DAV_LOOK;
@@ -232,7 +234,7 @@ static void begin(struct dav_step *s, struct dav *d, struct arena *arena, struct
 	buf_init(&s->own, DAV_ITEM_MAX);
 	op->code = E_CANCELLED;
 	op->text = NULL;
-	op->new_id = SPAN_NONE;
+	op->new_id = op->new_version = SPAN_NONE;
 	if (op->kind == EP_FLAGS || op->kind == EP_COPY)
 		rc = err_set(&err, E_UNSUPPORTED, "records have no flags and are not copied");
 	else if (op->kind == EP_MOVE && dav_side_of(op->folder->kind) != dav_side_of(op->to->kind))

@@ -209,6 +209,20 @@ static bool taken_in_run(const struct change *c, const char *name)
 
 /* --- the changes themselves --- */
 
+/* It has its name: the file's version from now on, and it is closed. */
+static void written(struct change *c)
+{
+	char version[VDIR_VERSION_MAX];
+	struct stat st;
+
+	if (fstat(c->fd, &st) == 0) {
+		vdir_version(&st, version);
+		op_of(c)->new_version = arena_span(c->arena, span_of(version));
+	}
+	close(c->fd);
+	c->fd = -1;
+}
+
 static enum code place_new(struct change *c, struct err *err)
 {
 	char stem[NAME_MAX + 1], name[NAME_MAX + 1];
@@ -220,8 +234,7 @@ static enum code place_new(struct change *c, struct err *err)
 	for (unsigned attempt = 0; rc == E_OK && attempt < NAMES_MAX; attempt++) {
 		candidate(stem, vdir_extension(op->folder->kind), attempt, name);
 		if (maildir_rename(c->dir, c->tmp, c->dir, name) == 0) {
-			close(c->fd);
-			c->fd = -1;
+			written(c);
 			op->new_id = arena_span(c->arena, span_of(name));
 			return sync_add(c->sync, c->dir, err);
 		}
@@ -299,8 +312,7 @@ static enum code update(struct change *c, struct err *err)
 		}
 		return err_set(err, E_ITEM_CHANGED, "%s", code_text(E_ITEM_CHANGED));
 	}
-	close(c->fd);
-	c->fd = -1;
+	written(c);
 	if (swapped && fail_step("record unlink"))
 		return stopped(err);
 	if (swapped)

@@ -393,7 +393,7 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 	if (rc == E_OK)
 		rc = base_place_insert(a->p->base, &b, err);
 	if (rc == E_OK && w->made[i] != NULL)
-		rc = records_created(a, op, &b, w->made[i], err);
+		rc = records_created(a, op, &b, w->made[i], done, err);
 	if (rc == E_OK)
 		rc = journal_named(a, op, "create", b.item, SPAN_NONE, op->folder, done->new_id, o->name, err);
 	return rc;
@@ -444,7 +444,7 @@ static enum code record_move(struct apply *a, struct plan_op *op, const struct e
 	pp->base.made[op->side] = true;
 	enum code rc = base_place_update(a->p->base, &pp->base, err);
 	if (rc == E_OK && plan_records(&a->p->plan, op->to))
-		records_later(a, op, &pp->base, -1);     /* it has a new version, and may have been edited as well */
+		records_later(a, op, &pp->base, -1, SPAN_NONE);  /* it has a new version, and may have been edited as well */
 	return rc == E_OK ? journal(a, op, "move", pp->base.item, old, op->to, done->new_id, err) : rc;
 }
 

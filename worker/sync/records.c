@@ -13,26 +13,30 @@ struct record_later {
 	const struct plan_op *op;
 	const struct base_place *place;
 	int back;
+	struct span written;
 };
 
-static void add_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int back)
+static void add_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int back,
+		      struct span written)
 {
 	struct record_later *l = arena_alloc(a->p->arena, sizeof(*l));
 
-	*l = (struct record_later){ .op = op, .place = place, .back = back };
+	*l = (struct record_later){ .op = op, .place = place, .back = back,
+				    .written = arena_span(a->p->arena, written) };
 	*(a->later_end != NULL ? a->later_end : &a->later) = l;
 	a->later_end = &l->next;
 	a->n_later++;
 }
 
-void records_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int only_back)
+void records_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int only_back,
+		   struct span written)
 {
 	struct base_place *copy = arena_alloc(a->p->arena, sizeof(*copy));
 
 	*copy = (struct base_place){ .row = place->row, .item = place->item };
 	for (int s = 0; s < SIDES; s++)      /* the writes of a round die with it */
 		copy->id[s] = arena_span(a->p->arena, place->id[s]);
-	add_later(a, op, copy, only_back);
+	add_later(a, op, copy, only_back, written);
 }
 
 static int folder_of(const struct job *job)
@@ -127,10 +131,24 @@ static enum code read_back(struct apply *a, struct job *jobs, size_t n, struct e
 	return rc;
 }
 
+/* Somebody was faster than our reading back: what was sent is the ground still, and the next pass merges. */
+static bool overtaken(const struct job *job)
+{
+	for (int s = 0; s < SIDES; s++) {
+		if (job->written[s].n > 0 && !span_eq(job->written[s], job->now[s].version))
+			return true;
+	}
+	return false;
+}
+
 static enum code record_job(struct apply *a, struct job *job, struct err *err)
 {
 	if (job->failed)
 		return E_OK;
+	if (overtaken(job)) {
+		job_leave(a, job);
+		return writes_journal_conflicts(a, job, err);
+	}
 	for (int s = 0; s < SIDES; s++) {
 		if (job->back >= 0 && job->back != s)
 			continue;
@@ -153,7 +171,11 @@ static struct job *next_jobs(struct apply *a, size_t *n_r)
 	struct job *jobs = arena_calloc(a->arena, RECORD_WINDOW, sizeof(*jobs));
 
 	for (*n_r = 0; a->later != NULL && *n_r < RECORD_WINDOW; a->later = a->later->next) {
-		jobs[(*n_r)++] = (struct job){ .op = a->later->op, .place = a->later->place, .back = a->later->back };
+		struct job *job = &jobs[(*n_r)++];
+
+		*job = (struct job){ .op = a->later->op, .place = a->later->place, .back = a->later->back };
+		if (job->back >= 0)
+			job->written[job->back] = a->later->written;
 		a->n_later--;
 	}
 	return jobs;
@@ -200,7 +222,7 @@ enum code records_merge_all(struct apply *a, struct err *err)
 
 	for (size_t i = 0; i < plan->n_ops; i++) {
 		if (plan->ops[i].kind == PO_MERGE && !plan->ops[i].held)
-			add_later(a, &plan->ops[i], &plan->ops[i].place->base, -1);
+			add_later(a, &plan->ops[i], &plan->ops[i].place->base, -1, SPAN_NONE);
 	}
 	for (bool first = true; rc == E_OK && a->later != NULL; first = false) {
 		if (!first && apply_slice_over(a)) {

@@ -52,13 +52,15 @@ enum code records_make(struct apply *a, struct window *w, size_t i, struct rec_m
 /* Print into a body for one side. */
 enum code records_print(struct pass *p, struct arena *arena, enum side side, const struct record *record,
 			struct body **body_r, struct err *err) MS_MUST_USE;
-/* Its place was recorded: the base, and a read-back to come. */
+/* Its place was recorded: the base, and a read-back to come. `done`: the write. */
 enum code records_created(struct apply *a, const struct plan_op *op, const struct base_place *place,
-			  const struct rec_made *made, struct err *err) MS_MUST_USE;
+			  const struct rec_made *made, const struct ep_op *done, struct err *err) MS_MUST_USE;
 
 /* --- records.c --- */
-/* Merge that place after all other writes; only_back >= 0: only read that side back. */
-void records_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int only_back);
+/* Merge that place after all other writes; only_back >= 0: only read that side back, which got this version
+ * (empty: not told). */
+void records_later(struct apply *a, const struct plan_op *op, const struct base_place *place, int only_back,
+		   struct span written);
 /* All PO_MERGE ops and what records_later() collected. E_YIELDED at the end of the slice. */
 enum code records_merge_all(struct apply *a, struct err *err) MS_MUST_USE;
 

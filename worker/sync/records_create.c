@@ -76,7 +76,7 @@ enum code records_make(struct apply *a, struct window *w, size_t i, struct rec_m
 }
 
 enum code records_created(struct apply *a, const struct plan_op *op, const struct base_place *place,
-			  const struct rec_made *made, struct err *err)
+			  const struct rec_made *made, const struct ep_op *done, struct err *err)
 {
 	enum side to = op->side, from = side_other(to);
 	struct base_record r = { .code = E_OK };
@@ -88,6 +88,6 @@ enum code records_created(struct apply *a, const struct plan_op *op, const struc
 	r.base[to] = made->sent;
 	enum code rc = base_record_put(a->p->base, place->row, &r, err);
 	if (rc == E_OK)
-		records_later(a, op, place, (int)to);
+		records_later(a, op, place, (int)to, done->new_version);
 	return rc;
 }

@@ -13,6 +13,7 @@ struct job {
 	struct rec_read now[SIDES];
 	struct record *after[SIDES]; /* what is to be written; NULL: nothing */
 	struct record_merge merge;
+	struct span written[SIDES];  /* the version that our write made, where the server told */
 	bool made[SIDES];            /* that side was written already, before an interruption */
 	bool failed;
 };

@@ -108,6 +108,8 @@ static enum code record_write(struct apply *a, struct job *job, enum side s, con
 	if (op->code == E_OK) {
 		a->p->result->created += copy;
 		a->p->result->changed += !copy;
+		if (!copy)
+			job->written[s] = op->new_version;
 		return journal(a, job, s, copy ? "create" : "update", copy ? "the version that lost a conflict" :
 			       job->op->why, copy ? SPAN_NONE : record_canonical(a->arena, job->now[s].record), err);
 	}
