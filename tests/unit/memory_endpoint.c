@@ -511,14 +511,17 @@ static enum code m_describe(struct endpoint *ep, struct arena *a, struct ep_meta
 
 static enum code m_fetch(struct endpoint *ep, struct arena *a, struct ep_fetch *f, size_t n, struct err *err)
 {
+	struct mem_store *s = store_of(ep);
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < n && rc == E_OK; i++) {
 		size_t at;
-		struct mem_item *it = item_at(store_of(ep), f[i].folder, f[i].id, &at);
+		struct mem_item *it = item_at(s, f[i].folder, f[i].id, &at);
 
 		f[i].code = it != NULL ? E_OK : E_ITEM_GONE;
-		if (it == NULL)
+		if (it != NULL && s->unreadable != NULL && strstr(it->bytes, s->unreadable) != NULL)
+			f[i].code = s->unreadable_code;
+		if (f[i].code != E_OK)
 			continue;
 		f[i].body = body_new(ep->env.spool_dir, it->n);
 		rc = body_add(f[i].body, it->bytes, it->n, err);

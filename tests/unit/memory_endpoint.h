@@ -51,6 +51,8 @@ struct mem_store {
 	void (*after_write)(struct mem_store *s);    /* ... than our reading back of the next record; called once */
 	bool records_down;           /* mail alone can be reached */
 	const char *poison;          /* creates whose bytes contain this are refused */
+	const char *unreadable;      /* fetches of records whose bytes contain this give `unreadable_code` */
+	enum code unreadable_code;
 	uint64_t max_bytes;
 	bool rewrites;               /* records: stored with lines sorted otherwise, a PRODID of its own, no blanks
 	                              * at a line's end */

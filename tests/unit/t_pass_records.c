@@ -287,6 +287,79 @@ static void t_moves(void **state)
 	settled();
 }
 
+/* Moved on a server whose ids do not survive that, and not to be read just now: not taken for deleted. */
+static void t_moved_out_of_sight(void **state)
+{
+	(void)state;
+	mem_folder_make_kind(L, "Home", EP_EVENTS);
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	add(L, "Work", rc_event_text("b", 1, "SUMMARY:Two\r\n"));
+	sync_ok();
+	move(L, "Work", "a", "Home");
+	drop(L, "Work", "b");
+	L->unreadable = "UID:a";
+	L->unreadable_code = E_SERVER;
+	sync_ok();
+	sync_ok();
+	assert_true(has(R, "Work", "a", "SUMMARY:One"));
+	L->unreadable = NULL;
+	sync_ok();
+	assert_true(has(R, "Home", "a", "SUMMARY:One"));
+	assert_int_equal(count(R, "Work"), 0);
+	settled();
+}
+
+/* The same for good: it is told, and after some tries deletions go on. */
+static void t_unreadable(void **state)
+{
+	struct pass_result r;
+
+	(void)state;
+	c.conf.item_retry_ms = 0;
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	sync_ok();
+	L->unreadable = "UID:x";
+	L->unreadable_code = E_ITEM_REFUSED;
+	add(L, "Work", rc_event_text("x", 1, "SUMMARY:No\r\n"));
+	drop(L, "Work", "a");
+	add(R, "Work", rc_event_text("y", 1, "SUMMARY:Yes\r\n"));
+	r = sync_ok();
+	assert_int_equal(r.quarantined, 1);
+	assert_true(has(L, "Work", "y", "SUMMARY:Yes") && has(R, "Work", "a", "SUMMARY:One"));
+	assert_int_equal(pc_run(&c, PASS_QUARANTINE).code, E_OK);
+	assert_non_null(strstr(buf_str(&c.parts), "E_ITEM_REFUSED"));
+	for (int i = 0; i < 5; i++)
+		r = sync_ok();
+	assert_int_equal(r.quarantined, 1);
+	assert_int_equal(count(R, "Work"), 1);
+	L->unreadable = NULL;
+	sync_ok();
+	assert_true(has(R, "Work", "x", "SUMMARY:No"));
+	settled();
+}
+
+/* The copy of what loses is refused: then it is not overwritten either. */
+static void t_copy_refused(void **state)
+{
+	(void)state;
+	c.pairing.conflict = CONFLICT_BOTH;
+	c.conf.item_retry_ms = 0;
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+	sync_ok();
+	edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Mine\r\n"));
+	edit(R, "Work", "a", rc_event_text("a", 1, "SUMMARY:Yours\r\n"));
+	L->poison = R->poison = "UID:a-";
+	struct pass_result r = sync_ok();
+	assert_int_equal(r.quarantined, 1);
+	assert_true(has(L, "Work", "a", "SUMMARY:Mine") && has(R, "Work", "a", "SUMMARY:Yours"));
+	L->poison = R->poison = NULL;
+	sync_ok();
+	sync_ok();
+	assert_true(has(L, "Work", "a", "SUMMARY:Mine") && has(R, "Work", "a", "SUMMARY:Mine"));
+	assert_int_equal(count(L, "Work") + count(R, "Work"), 4);
+	settled();
+}
+
 static void t_refusals(void **state)
 {
 	(void)state;
@@ -687,7 +760,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(t_first_copy), T(t_edits_of_both_sides), T(t_conflict), T(t_conflict_keeps_both), T(t_deletions),
-		T(t_poor_server), T(t_adoption), T(t_moves), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
+		T(t_poor_server), T(t_adoption), T(t_moves), T(t_moved_out_of_sight),
+		T(t_unreadable), T(t_copy_refused), T(t_refusals), T(t_twins), T(t_new_ids), T(t_busy_only), T(t_window),
 		T(t_folders), T(t_records_down), T(t_edit_before_write), T(t_edit_after_write), T(t_random),
 	};
 

@@ -5,7 +5,8 @@
  *
  * Promises (checked by tests/unit/t_plan.c on random trees):
  *  1. A deletion is planned only for a place whose other id is known to be gone (a tombstone or a
- *     complete listing) and whose own side did not change.
+ *     complete listing) and whose own side did not change; of a record, only where nothing on that other
+ *     side is out of sight that it could have become.
  *  2. Equal inputs on swapped sides give the mirrored plan.
  *  3. Applying the plan and planning again gives an empty plan and equal sides.
  *  4. No new item is forgotten: each is adopted, anchored, created, moved into, parked or passive.
@@ -75,6 +76,7 @@ struct plan_new {
 	bool passive;                        /* may be adopted, is not created (quarantined, held) */
 	bool known_again;                    /* same identity as a place that is still there */
 	bool skip;                           /* could not be looked at: leave it, the folder stays dirty */
+	bool unread;                         /* a record that could not be read: it may be any that is missed */
 	bool taken;                          /* an op decides over it */
 };
 
@@ -120,6 +122,7 @@ struct plan {
 	struct arena *arena;
 	bool exact_size;                     /* sizes of both sides are exact */
 	bool keeps_bytes;                    /* body digests of both sides are comparable */
+	bool doubtful[SIDES][EP_KINDS];      /* not all that is there could be read: what vanished may have moved */
 	struct plan_folder *folders;
 	size_t n_folders;
 	struct plan_place **places;

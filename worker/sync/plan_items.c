@@ -137,11 +137,45 @@ static void merge_record(struct plan *plan, struct plan_place *p)
 		add_op(plan, PO_MERGE, writes, p->folder, why)->place = p;
 }
 
+/* A record that could not be read now, a folder of that kind that could be read before and cannot now. */
+static void find_doubts(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_news; i++) {
+		const struct plan_new *n = plan->news[i];
+
+		if (n->unread && !n->taken)
+			plan->doubtful[n->side][plan->folders[n->folder].base->kind] = true;
+	}
+	for (size_t i = 0; i < plan->n_folders; i++) {
+		const struct plan_folder *f = &plan->folders[i];
+
+		for (int s = 0; s < SIDES; s++)
+			if (f->blocked && f->base->kind != EP_MAIL && f->base->side[s].cursor.n > 0)
+				plan->doubtful[s][f->base->kind] = true;
+	}
+}
+
+/* Is it gone on one side, but perhaps only moved out of sight? The next pass asks again. */
+static bool doubtful(struct plan *plan, const struct plan_place *p)
+{
+	struct plan_folder *f = &plan->folders[p->folder];
+	bool any = false;
+
+	for (int s = 0; s < SIDES; s++) {
+		if (!p->gone[s] || p->gone[side_other((enum side)s)] || !plan->doubtful[s][f->base->kind])
+			continue;
+		f->dirty[s] = any = true;
+	}
+	return any;
+}
+
 static void plan_place(struct plan *plan, struct plan_place *p)
 {
 	if (p->done)
 		return;
 	p->done = true;
+	if (doubtful(plan, p))
+		return;
 	if (p->gone[SIDE_LEFT] && p->gone[SIDE_RIGHT]) {
 		struct plan_op *op = add_op(plan, PO_FORGET, SIDE_LEFT, p->folder, "gone on both sides");
 
@@ -203,6 +237,7 @@ void plan_items(struct plan *plan)
 {
 	size_t n_news = plan->n_news;
 
+	find_doubts(plan);
 	plan_moves(plan);
 	for (size_t i = 0; i < plan->n_places; i++)
 		plan_place(plan, plan->places[i]);

@@ -444,7 +444,8 @@ static enum code record_move(struct apply *a, struct plan_op *op, const struct e
 	pp->base.made[op->side] = true;
 	enum code rc = base_place_update(a->p->base, &pp->base, err);
 	if (rc == E_OK && plan_records(&a->p->plan, op->to))
-		records_later(a, op, &pp->base, -1, SPAN_NONE);  /* it has a new version, and may have been edited as well */
+		/* it has a new version, and may have been edited as well */
+		records_later(a, op, &pp->base, -1, SPAN_NONE);
 	return rc == E_OK ? journal(a, op, "move", pp->base.item, old, op->to, done->new_id, err) : rc;
 }
 

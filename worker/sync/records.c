@@ -192,7 +192,7 @@ static void leave_rest(struct apply *a)
 
 static enum code one_window(struct apply *a, struct err *err)
 {
-	struct writes w[SIDES] = { 0 };
+	struct writes copies[SIDES] = { 0 }, w[SIDES] = { 0 };
 	size_t n;
 
 	arena_reset(a->arena);
@@ -201,9 +201,12 @@ static enum code one_window(struct apply *a, struct err *err)
 	for (size_t i = 0; rc == E_OK && i < n; i++)
 		rc = job_plan(a, &jobs[i], err);
 	if (rc == E_OK)
-		rc = writes_build(a, jobs, n, w, err);
+		rc = writes_build(a, jobs, n, copies, w, err);
+	if (rc == E_OK)
+		rc = writes_make(a, copies, err);
 	if (rc == E_OK)
 		rc = writes_make(a, w, err);
+	writes_free(copies);
 	writes_free(w);
 	if (rc == E_OK)
 		rc = read_back(a, jobs, n, err);

@@ -18,12 +18,12 @@ struct job {
 	bool failed;
 };
 
-/* The writes to one side. */
+/* Writes to one side. */
 struct writes {
 	struct ep_op *ops;
 	struct job **jobs;           /* of each op */
-	bool *copy;                  /* a conflict copy, not the item itself */
 	size_t n;
+	bool copies;                 /* they are conflict copies, not the items themselves */
 };
 
 /* --- records.c --- */
@@ -38,9 +38,10 @@ void job_forget_sent(struct base_record *b);
 enum code job_plan(struct apply *a, struct job *job, struct err *err) MS_MUST_USE;
 
 /* --- records_write.c --- */
-/* Prints what is to be written, and commits what is going to be sent. */
-enum code writes_build(struct apply *a, struct job *jobs, size_t n, struct writes w[SIDES],
-		       struct err *err) MS_MUST_USE;
+/* Prints what is to be written, conflict copies first, and commits what is going to be sent. */
+enum code writes_build(struct apply *a, struct job *jobs, size_t n, struct writes copies[SIDES],
+		       struct writes w[SIDES], struct err *err) MS_MUST_USE;
+/* Without those of jobs that have failed. */
 enum code writes_make(struct apply *a, struct writes w[SIDES], struct err *err) MS_MUST_USE;
 void writes_free(struct writes w[SIDES]);
 enum code writes_journal_conflicts(struct apply *a, const struct job *job, struct err *err) MS_MUST_USE;

@@ -3,6 +3,8 @@
 
 #include "../data/recordkey.h"
 
+#define DOUBT_TRIES 3
+
 enum code records_parse(struct arena *arena, struct body *body, struct record **record_r, struct err *err)
 {
 	struct span text;
@@ -58,13 +60,21 @@ enum code records_read(struct pass *p, struct arena *a, struct rec_read *r[SIDES
 
 /* --- identity --- */
 
+/* It cannot be matched. If that may pass soon it is left alone; else its create tells why it is left out. For
+ * some tries it may be any record that is missed on its side. */
+static void take_unread(struct pass *p, struct plan_new *n, enum code code)
+{
+	n->unread = n->solo == NULL || n->solo->attempts <= DOUBT_TRIES;
+	if (code_scope(code) == SCOPE_ITEM && code_retry(code) != RETRY_NOW)
+		return;
+	n->skip = true;
+	p->plan.folders[n->folder].dirty[n->side] = true;
+}
+
 static void take_key(struct pass *p, struct arena *a, struct plan_new *n, const struct rec_read *r)
 {
-	if (r->code == E_ITEM_BAD || r->code == E_ITEM_TOO_BIG)
-		return;                  /* it cannot be matched; the create tells why it is left out */
 	if (r->code != E_OK) {
-		n->skip = true;
-		p->plan.folders[n->folder].dirty[n->side] = true;
+		take_unread(p, n, r->code);
 		return;
 	}
 	plan_identify(&p->plan, n, recordkey_of(a, r->record), 0, SPAN_NONE);

@@ -1,9 +1,12 @@
-/* records_write.c - what merged records lack is written to both sides at once, and told in the journal. */
+/* records_write.c - what merged records lack is written to both sides at once, and told in the journal.
+ *
+ * Copies of what loses a conflict are made before it is overwritten; where one is refused, nothing is. */
 #include "records_p.h"
 
-static enum code add_write(struct apply *a, struct job *job, enum side s, const struct record *record, bool copy,
+static enum code add_write(struct apply *a, struct job *job, enum side s, const struct record *record,
 			   struct writes *w, struct err *err)
 {
+	bool copy = w->copies;
 	struct ep_op *op = &w->ops[w->n];
 	struct err why = ERR_INIT;
 
@@ -18,8 +21,7 @@ static enum code add_write(struct apply *a, struct job *job, enum side s, const 
 		return job_refuse(a, job, rc, err_text(&why), err);
 	if (rc != E_OK)
 		return err_set(err, rc, "%s", err_text(&why));
-	w->jobs[w->n] = job;
-	w->copy[w->n++] = copy;
+	w->jobs[w->n++] = job;
 	return E_OK;
 }
 
@@ -33,7 +35,7 @@ static enum code add_copy(struct apply *a, struct job *job, struct writes *w, st
 	struct span uid = span_of(arena_printf(a->arena, SPAN_FMT "-%016llx", SPAN_ARG(span_cut(r->uid, 0, 180)),
 					       (unsigned long long)span_hash(text)));
 
-	return add_write(a, job, s, record_with_uid(a->arena, r, uid), true, w, err);
+	return add_write(a, job, s, record_with_uid(a->arena, r, uid), w, err);
 }
 
 static void wrote_soon(struct apply *a, struct job *job)
@@ -44,26 +46,30 @@ static void wrote_soon(struct apply *a, struct job *job)
 	}
 }
 
-enum code writes_build(struct apply *a, struct job *jobs, size_t n, struct writes w[SIDES], struct err *err)
+static void writes_init(struct apply *a, struct writes w[SIDES], size_t n, bool copies)
+{
+	for (int s = 0; s < SIDES; s++)
+		w[s] = (struct writes){ .ops = arena_calloc(a->arena, n + 1, sizeof(*w[s].ops)),
+					.jobs = arena_calloc(a->arena, n + 1, sizeof(struct job *)), .copies = copies };
+}
+
+enum code writes_build(struct apply *a, struct job *jobs, size_t n, struct writes copies[SIDES],
+		       struct writes w[SIDES], struct err *err)
 {
 	enum code rc = E_OK;
 
-	for (int s = 0; s < SIDES; s++) {
-		w[s].ops = arena_calloc(a->arena, 2 * n + 1, sizeof(*w[s].ops));
-		w[s].jobs = arena_calloc(a->arena, 2 * n + 1, sizeof(struct job *));
-		w[s].copy = arena_calloc(a->arena, 2 * n + 1, sizeof(bool));
-		w[s].n = 0;
-	}
+	writes_init(a, copies, n, true);
+	writes_init(a, w, n, false);
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
 		struct job *job = &jobs[i];
 
 		if (job->failed || job->back >= 0)
 			continue;
 		if (job->merge.copy)
-			rc = add_copy(a, job, &w[job->merge.loser], err);
+			rc = add_copy(a, job, &copies[job->merge.loser], err);
 		for (int s = 0; rc == E_OK && s < SIDES; s++) {
 			if (job->after[s] != NULL && !job->failed)
-				rc = add_write(a, job, (enum side)s, job->after[s], false, &w[s], err);
+				rc = add_write(a, job, (enum side)s, job->after[s], &w[s], err);
 		}
 		if (rc != E_OK || job->failed || (job->after[SIDE_LEFT] == NULL && job->after[SIDE_RIGHT] == NULL) ||
 		    job->base.base[SIDE_LEFT].n == 0)
@@ -125,15 +131,33 @@ static enum code record_write(struct apply *a, struct job *job, enum side s, con
 	return E_OK;
 }
 
+/* Whose copy was not made: the rest of it waits too. */
+static void drop_failed(struct writes *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->jobs[i]->failed) {
+			body_free(&w->ops[i].body);
+			continue;
+		}
+		w->ops[kept] = w->ops[i];
+		w->jobs[kept++] = w->jobs[i];
+	}
+	w->n = kept;
+}
+
 enum code writes_make(struct apply *a, struct writes w[SIDES], struct err *err)
 {
+	drop_failed(&w[SIDE_LEFT]);
+	drop_failed(&w[SIDE_RIGHT]);
 	void *items[SIDES] = { w[SIDE_LEFT].ops, w[SIDE_RIGHT].ops };
 	const size_t n[SIDES] = { w[SIDE_LEFT].n, w[SIDE_RIGHT].n };
 	enum code rc = pass_both(a->p, EP_V_APPLY, a->arena, items, n, err);
 
 	for (int s = 0; s < SIDES; s++) {
 		for (size_t i = 0; i < w[s].n; i++) {
-			enum code one = record_write(a, w[s].jobs[i], (enum side)s, &w[s].ops[i], w[s].copy[i],
+			enum code one = record_write(a, w[s].jobs[i], (enum side)s, &w[s].ops[i], w[s].copies,
 						     rc == E_OK ? err : NULL);
 
 			rc = rc == E_OK ? one : rc;
