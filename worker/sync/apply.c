@@ -1,9 +1,11 @@
 /* apply.c - makes the plan true: window by window, intent before write, record after it.
  *
- * One round = one window per direction. Its bodies were asked for while the round before was being
- * written. Order within a round: collect bodies -> commit {records of the last round, intents of
- * this one} -> ask for the writes of both sides -> ask for the next bodies -> collect the writes.
- * Flag changes, moves and deletions travel with the first windows, so that each side gets one batch.
+ * One round = one window per direction. Order within a round: collect its bodies -> ask for the next
+ * ones -> commit {records so far, intents of this round} -> collect the writes of the round before ->
+ * ask for those of this round -> record those of the one before. So both sides always have something
+ * to do: one reads ahead while the other writes, and what is next to be written is ready before it can be.
+ * Flag changes, moves and deletions travel with the first windows, so that each side gets one batch;
+ * a round with such changes begins when the one before it is recorded.
  * Everything that a crash can interrupt is found again: creates by their intents, the rest because
  * the cursors still point before it.
  */
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 
 #define WINDOW_ITEMS 1000
-#define WINDOW_BYTES ((uint64_t)8 * 1024 * 1024)
+#define WINDOW_BYTES ((uint64_t)6 * 1024 * 1024)    /* three windows of a direction are in memory at once */
 #define FIRST_WINDOW 200
 
 /* --- the order of creates: inbox first, then folder by folder, newest first --- */
@@ -90,7 +92,7 @@ static void ask_bodies(struct apply *a, enum side dst)
 	struct stream *st = &a->stream[dst];
 	size_t left = st->n_creates - st->at, n = window_size(st);
 
-	if (left == 0 || (apply_slice_over(a) && a->rounds > 0))
+	if (left == 0)
 		return;
 	if (n > left)
 		n = left;
@@ -141,19 +143,12 @@ static void free_window(struct window **wp)
 	*wp = NULL;
 }
 
-static void release_bodies(struct window *w)
-{
-	for (size_t i = 0; i < w->n; i++)
-		body_free(&w->fetch[i].body);
-}
-
 static enum code collect_bodies(struct apply *a, enum side dst, struct err *err)
 {
 	struct stream *st = &a->stream[dst];
 
 	if (st->next == NULL)
 		return E_OK;
-	free_window(&st->now);
 	st->now = st->next;
 	st->next = NULL;
 	enum code rc = ep_collect(&st->now->req, err);
@@ -168,68 +163,102 @@ static enum code collect_bodies(struct apply *a, enum side dst, struct err *err)
 
 /* --- one side's batch of writes --- */
 
-static void build_batch(struct apply *a, enum side dst)
+static bool small_left(const struct apply *a)
+{
+	return a->stream[SIDE_LEFT].small_at < a->stream[SIDE_LEFT].n_small ||
+	       a->stream[SIDE_RIGHT].small_at < a->stream[SIDE_RIGHT].n_small;
+}
+
+/* The stream's window and the next of its other changes. */
+static void build_batch(struct apply *a, enum side dst, struct side_writes *b)
 {
 	struct stream *st = &a->stream[dst];
 	size_t small = st->n_small - st->small_at, creates = st->now != NULL ? st->now->n : 0;
 
 	if (small > WINDOW_ITEMS)
 		small = WINDOW_ITEMS;
-	st->ops = arena_calloc(a->arena, small + creates + 1, sizeof(*st->ops));
-	st->plan_ops = arena_calloc(a->arena, small + creates + 1, sizeof(struct plan_op *));
-	st->index = arena_calloc(a->arena, small + creates + 1, sizeof(size_t));
-	st->n_ops = 0;
+	b->window = st->now;
+	st->now = NULL;
+	b->ops = arena_calloc(a->arena, small + creates + 1, sizeof(*b->ops));
+	b->plan_ops = arena_calloc(a->arena, small + creates + 1, sizeof(struct plan_op *));
+	b->index = arena_calloc(a->arena, small + creates + 1, sizeof(size_t));
 	for (size_t i = 0; i < small; i++) {
-		if (apply_small_op(a, st->small[st->small_at + i], &st->ops[st->n_ops]))
-			st->plan_ops[st->n_ops++] = st->small[st->small_at + i];
+		if (apply_small_op(a, st->small[st->small_at + i], &b->ops[b->n]))
+			b->plan_ops[b->n++] = st->small[st->small_at + i];
 	}
 	st->small_at += small;
 	for (size_t i = 0; i < creates; i++) {
-		if (!apply_create_op(a, st->now, i, &st->ops[st->n_ops]))
+		if (!apply_create_op(a, b->window, i, &b->ops[b->n]))
 			continue;
-		st->index[st->n_ops] = i;
-		st->plan_ops[st->n_ops++] = st->now->ops[i];
+		b->index[b->n] = i;
+		b->plan_ops[b->n++] = b->window->ops[i];
 	}
 }
 
-static enum code record_batch(struct apply *a, enum side dst, struct err *err)
+static enum code record_batch(struct apply *a, struct side_writes *b, struct err *err)
 {
-	struct stream *st = &a->stream[dst];
 	enum code rc = E_OK;
 
-	for (size_t i = 0; rc == E_OK && i < st->n_ops; i++) {
-		if (st->plan_ops[i]->kind == PO_CREATE)
-			rc = record_create(a, st->now, st->index[i], &st->ops[i], err);
+	for (size_t i = 0; rc == E_OK && i < b->n; i++) {
+		if (b->plan_ops[i]->kind == PO_CREATE)
+			rc = record_create(a, b->window, b->index[i], &b->ops[i], err);
 		else
-			rc = record_small(a, st->plan_ops[i], &st->ops[i], err);
+			rc = record_small(a, b->plan_ops[i], &b->ops[i], err);
 	}
-	st->n_ops = 0;
-	if (st->now != NULL)
-		release_bodies(st->now);
+	b->n = 0;
+	free_window(&b->window);
 	return rc;
 }
 
-static enum code write_both(struct apply *a, struct err *err)
+/* --- the writes of a round: asked for, collected, recorded --- */
+
+static void ask_writes(struct apply *a, struct round *r)
 {
-	struct ep_req req[SIDES];
+	for (int s = 0; s < SIDES; s++) {
+		struct side_writes *b = &r->batch[s];
+
+		b->req = (struct ep_req){ .verb = EP_V_APPLY, .arena = r->arena, .items = b->ops, .n = b->n };
+		b->asked = b->n > 0;
+		if (b->asked)
+			ep_ask(a->p->ep[s], &b->req);
+	}
+	r->written = true;
+}
+
+static enum code collect_writes(struct round *r, struct err *err)
+{
 	enum code rc = E_OK;
 
 	for (int s = 0; s < SIDES; s++) {
-		struct stream *st = &a->stream[s];
-
-		req[s] = (struct ep_req){ .verb = EP_V_APPLY, .arena = a->arena, .items = st->ops, .n = st->n_ops };
-		if (st->n_ops > 0)
-			ep_ask(a->p->ep[s], &req[s]);
-	}
-	for (int s = 0; s < SIDES; s++)
-		ask_bodies(a, (enum side)s);
-	for (int s = 0; s < SIDES; s++) {
-		if (a->stream[s].n_ops == 0)
+		if (!r->batch[s].asked)
 			continue;
-		enum code one = ep_collect(&req[s], rc == E_OK ? err : NULL);
+		r->batch[s].asked = false;
+		enum code one = ep_collect(&r->batch[s].req, rc == E_OK ? err : NULL);
 		rc = rc == E_OK ? one : rc;
 	}
 	return rc;
+}
+
+/* What was done is recorded even if the call as a whole failed (rc). */
+static enum code record_writes(struct apply *a, struct round *r, enum code rc, struct err *err)
+{
+	for (int s = 0; s < SIDES; s++) {
+		struct side_writes *b = &r->batch[s];
+
+		if (!r->written)
+			b->n = 0;        /* its intents stay: the next pass looks */
+		enum code one = record_batch(a, b, rc == E_OK ? err : NULL);
+		rc = rc == E_OK ? one : rc;
+	}
+	r->written = false;
+	if (rc == E_OK && a->failure != E_OK)
+		rc = err_set(err, a->failure, "%s", a->failure_text);
+	return rc;
+}
+
+static enum code finish_round(struct apply *a, struct round *r, struct err *err)
+{
+	return record_writes(a, r, collect_writes(r, err), err);
 }
 
 void apply_progress(struct apply *a, size_t later)
@@ -247,36 +276,52 @@ void apply_progress(struct apply *a, size_t later)
 		a->p->env->progress(a->p->env->ctx, a->p->done, todo);
 }
 
-static enum code one_round(struct apply *a, struct err *err)
+static enum code next_bodies(struct apply *a, struct err *err)
 {
-	enum code rc = E_OK, recorded;
+	enum code rc = E_OK;
 
 	for (int s = 0; s < SIDES; s++) {
-		free_window(&a->stream[s].now);
 		enum code one = collect_bodies(a, (enum side)s, rc == E_OK ? err : NULL);
 		rc = rc == E_OK ? one : rc;
 	}
-	arena_reset(a->arena);
+	for (int s = 0; rc == E_OK && s < SIDES && !apply_slice_over(a); s++)
+		ask_bodies(a, (enum side)s);
+	return rc;
+}
+
+/* Nothing of a round is written until its intents are committed. */
+static enum code prepare_round(struct apply *a, struct round *r, struct err *err)
+{
+	enum code rc = E_OK;
+
+	arena_reset(r->arena);
+	a->arena = r->arena;
+	r->small = small_left(a);
 	for (int s = 0; rc == E_OK && s < SIDES; s++) {
 		if (a->stream[s].now != NULL)
 			rc = record_intents(a, a->stream[s].now, err);
 	}
 	for (int s = 0; rc == E_OK && s < SIDES; s++) {
-		build_batch(a, (enum side)s);
-		rc = apply_park_intents(a, (enum side)s, err);
+		build_batch(a, (enum side)s, &r->batch[s]);
+		rc = apply_park_intents(a, (enum side)s, &r->batch[s], err);
 	}
+	return rc == E_OK ? base_commit(a->p->base, err) : rc;
+}
+
+static enum code one_round(struct apply *a, struct err *err)
+{
+	struct round *last = &a->round[a->rounds % 2], *now = &a->round[(a->rounds + 1) % 2];
+	enum code rc = next_bodies(a, err), written;
+
+	/* flags, moves and deletions go by what the round before has left */
+	if (rc == E_OK && (last->small || small_left(a)))
+		rc = finish_round(a, last, err);
 	if (rc == E_OK)
-		rc = base_commit(a->p->base, err);
-	if (rc != E_OK)
-		return rc;
-	rc = write_both(a, err);
-	/* what was done is recorded even if the call as a whole failed */
-	for (int s = 0; s < SIDES; s++) {
-		recorded = record_batch(a, (enum side)s, rc == E_OK ? err : NULL);
-		rc = rc == E_OK ? recorded : rc;
-	}
-	if (rc == E_OK && a->failure != E_OK)
-		rc = err_set(err, a->failure, "%s", a->failure_text);
+		rc = prepare_round(a, now, err);
+	written = collect_writes(last, rc == E_OK ? err : NULL);
+	if (rc == E_OK && written == E_OK)
+		ask_writes(a, now);
+	rc = record_writes(a, last, rc == E_OK ? written : rc, err);
 	apply_progress(a, 0);
 	a->rounds++;
 	return rc;
@@ -323,6 +368,9 @@ static enum code apply_rounds(struct apply *a, struct err *err)
 		ask_bodies(a, (enum side)s);
 	while (rc == E_OK && work_left(a))
 		rc = one_round(a, err);
+	enum code last = finish_round(a, &a->round[a->rounds % 2], rc == E_OK ? err : NULL);
+	rc = rc == E_OK ? last : rc;
+	apply_progress(a, 0);
 	if (rc == E_OK)
 		return base_commit(a->p->base, err);
 	/* a broken call must not lose the records of what it did achieve */
@@ -336,10 +384,10 @@ static enum code apply_rounds(struct apply *a, struct err *err)
 
 enum code pass_apply(struct pass *p, struct err *err)
 {
-	struct apply a = { .p = p, .arena = arena_new(PASS_ARENA) };
-
+	struct apply a = { .p = p, .round = { { .arena = arena_new(PASS_ARENA) }, { .arena = arena_new(PASS_ARENA) } } };
 	size_t creates[SIDES] = { 0, 0 }, small[SIDES] = { 0, 0 };
 
+	a.arena = a.round[0].arena;
 	for (size_t i = 0; i < p->plan.n_ops; i++) {
 		creates[p->plan.ops[i].side] += p->plan.ops[i].kind == PO_CREATE;
 		small[p->plan.ops[i].side] += p->plan.ops[i].kind != PO_CREATE;
@@ -367,7 +415,11 @@ enum code pass_apply(struct pass *p, struct err *err)
 		}
 		free_window(&st->now);
 	}
-	arena_free(&a.arena);
+	for (size_t i = 0; i < ARRAY_LEN(a.round); i++) {
+		for (int s = 0; s < SIDES; s++)
+			free_window(&a.round[i].batch[s].window);
+		arena_free(&a.round[i].arena);
+	}
 	if (rc == E_OK && left)
 		return err_set(err, E_YIELDED, "the time slice is over");
 	return rc;

@@ -118,16 +118,15 @@ bool apply_create_op(struct apply *a, struct window *w, size_t i, struct ep_op *
 	return true;
 }
 
-enum code apply_park_intents(struct apply *a, enum side side, struct err *err)
+enum code apply_park_intents(struct apply *a, enum side side, const struct side_writes *b, struct err *err)
 {
-	struct stream *st = &a->stream[side];
 	int folder = apply_archive_folder(a, side);
 	enum code rc = E_OK;
 
 	if (a->p->env->pairing->deletions[side] != DELETIONS_ARCHIVE || folder < 0)
 		return E_OK;
-	for (size_t i = 0; rc == E_OK && i < st->n_ops; i++) {
-		struct plan_op *op = st->plan_ops[i];
+	for (size_t i = 0; rc == E_OK && i < b->n; i++) {
+		struct plan_op *op = b->plan_ops[i];
 
 		if (op->kind != PO_DELETE || plan_records(&a->p->plan, op->folder))
 			continue;

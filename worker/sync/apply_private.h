@@ -26,18 +26,33 @@ struct window {
 struct stream {
 	struct plan_op **creates, **small;
 	size_t n_creates, at, n_small, small_at;
-	struct window *now, *next;
+	struct window *now, *next;   /* read; being read */
 	uint64_t fetched_items, fetched_bytes;
-	struct ep_op *ops;           /* of this round */
+};
+
+/* What goes to one side in one round. */
+struct side_writes {
+	struct window *window;       /* its creates, NULL without any */
+	struct ep_op *ops;
 	struct plan_op **plan_ops;   /* the plan's op of each */
-	size_t *index;               /* creates: position in `now` */
-	size_t n_ops;
+	size_t *index;               /* creates: position in the window */
+	size_t n;
+	struct ep_req req;
+	bool asked;                  /* and not collected yet */
+};
+
+struct round {
+	struct arena *arena;
+	struct side_writes batch[SIDES];   /* by the side that is written */
+	bool small;                  /* has flag changes, moves or deletions */
+	bool written;                /* its writes were asked for */
 };
 
 struct apply {
 	struct pass *p;
-	struct arena *arena;         /* of the round */
+	struct arena *arena;         /* of the round that is being prepared, or recorded */
 	struct stream stream[SIDES]; /* by the side that is written */
+	struct round round[2];       /* that is written, that is prepared meanwhile */
 	unsigned rounds;
 	struct idmap known;          /* record.c: identities of the places of these folders */
 	int64_t *known_folders;
@@ -52,7 +67,7 @@ struct apply {
 bool apply_small_op(struct apply *a, struct plan_op *op, struct ep_op *out);
 bool apply_create_op(struct apply *a, struct window *w, size_t i, struct ep_op *out);
 /* Archived copies are parked before they are moved, so that an interruption does not copy them back. */
-enum code apply_park_intents(struct apply *a, enum side side, struct err *err) MS_MUST_USE;
+enum code apply_park_intents(struct apply *a, enum side side, const struct side_writes *b, struct err *err) MS_MUST_USE;
 bool apply_slice_over(const struct apply *a);
 /* Tell how far it is; `later`: what is still to do beside what the streams hold. */
 void apply_progress(struct apply *a, size_t later);
