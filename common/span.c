@@ -60,9 +60,12 @@ size_t span_find(struct span a, size_t from, char c)
 size_t span_find_nocase(struct span a, const char *needle)
 {
 	size_t n = strlen(needle);
+	unsigned char first = (unsigned char)needle[0] | 0x20;      /* of a letter: its small form */
 
+	if (n == 0)
+		return 0;
 	for (size_t i = 0; i + n <= a.n; i++) {
-		if (strncasecmp(a.p + i, needle, n) == 0)
+		if (((unsigned char)a.p[i] | 0x20) == first && strncasecmp(a.p + i, needle, n) == 0)
 			return i;
 	}
 	return SIZE_MAX;

@@ -44,6 +44,7 @@ struct appending {
 	struct imap *im;
 	struct batch *batches;
 	size_t n, cap;
+	size_t before;             /* commands in front of ours that nobody has waited for yet */
 	unsigned reconnects;
 };
 
@@ -343,7 +344,7 @@ static enum code after_failure(struct appending *a, size_t upto, enum code rc, s
 /* Wait until so little is unanswered that batch `at` may be sent. */
 static enum code await_turn(struct appending *a, size_t at, struct err *err)
 {
-	enum code rc = imap_await_window(a->im, WINDOW, err);
+	enum code rc = imap_await_window(a->im, a->before + WINDOW, err);
 
 	while (rc == E_OK && a->im->n_calls > 0) {
 		uint64_t bytes = 0;
@@ -461,7 +462,7 @@ static enum code append_and_find(struct appending *a, struct ep_op **ops, size_t
 
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err)
 {
-	struct appending a = { .im = im };
+	struct appending a = { .im = im, .before = im->n_calls };
 	struct ep_op **fits = arena_calloc(im->arena, n + 1, sizeof(*fits));
 	size_t n_fits = 0;
 	enum code rc = E_OK;
