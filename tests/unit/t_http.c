@@ -315,6 +315,82 @@ static void test_logons(void **state)
 	stop(h);
 }
 
+/* --- a kept connection that dies --- */
+
+static _Atomic int arrived;                  /* requests with a whole body for /fickle */
+
+/* Takes a request and hangs up, the first time; the connection has been of use before. */
+static bool fickle(struct http_peer_conn *c, const struct http_peer_req *r)
+{
+	if (strcmp(r->path, "/fickle") == 0 && ++arrived == 1)
+		return false;
+	http_peer_answer(c, "200 OK", "", r->body, r->n);
+	return true;
+}
+
+static struct http_req post(const char *path, struct span body, bool once)
+{
+	struct http_req r = get(path);
+
+	r.method = "POST";
+	r.type = "text/x";
+	r.body = body;
+	r.once = once;
+	return r;
+}
+
+static struct span long_body(void)
+{
+	char *p = arena_raw(arena, 3 << 20);
+
+	for (size_t i = 0; i < (size_t)3 << 20; i++)
+		p[i] = (char)('a' + i % 23);
+	return span_bytes(p, (size_t)3 << 20);
+}
+
+/* libcurl sends again what a kept connection did not answer, unless it is to be sent once. */
+static void test_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct http *h = start(fickle);
+		struct span body = i < 2 ? SPAN_LIT("body") : long_body();
+		bool once = i % 2 == 1;
+		struct http_req warm = post("/warm", body, once), r = post("/fickle", body, once);
+
+		arrived = 0;
+		assert_int_equal(http_run(h, arena, &warm, 1, &err), E_OK);
+		assert_true(span_eq(warm.answer, body));
+		assert_int_equal(http_run(h, arena, &r, 1, &err), once ? E_NET : E_OK);
+		assert_int_equal(arrived, once ? 1 : 2);
+		assert_true(r.sent);
+		if (once)
+			assert_non_null(strstr(err_text(&err), "the connection broke before the answer came"));
+		/* the client is as good as before, for both kinds */
+		r = post("/fickle", body, once);
+		assert_int_equal(http_run(h, arena, &r, 1, &err), E_OK);
+		assert_true(span_eq(r.answer, body));
+		r = post("/warm", SPAN_LIT("x"), !once);
+		assert_int_equal(http_run(h, arena, &r, 1, &err), E_OK);
+		assert_true(span_eq_str(r.answer, "x"));
+		stop(h);
+	}
+}
+
+/* A logon or a redirect is no reason to give up: the server has said that it did nothing. */
+static void test_once_and_asked_again(void **state)
+{
+	(void)state;
+	struct http *h = start(guarded);
+	struct http_req r[2] = { post("/a", SPAN_LIT("body"), true), post("/b", span_cut(long_body(), 0, 2000), true) };
+
+	assert_int_equal(http_run(h, arena, r, 2, &err), E_OK);
+	assert_true(span_find_nocase(r[0].answer, "Digest username=\"alice\"") != SIZE_MAX);
+	assert_true(span_find_nocase(r[0].answer, "|4:body") != SIZE_MAX);
+	assert_true(span_find_nocase(r[1].answer, "|2000:abcdefg") != SIZE_MAX);
+	stop(h);
+}
+
 /* --- slowness --- */
 
 static bool unwilling(struct http_peer_conn *c, const struct http_peer_req *r)
@@ -559,7 +635,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain), cmocka_unit_test(test_batch), cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_redirects), cmocka_unit_test(test_logons), cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_redirects), cmocka_unit_test(test_logons), cmocka_unit_test(test_once),
+		cmocka_unit_test(test_once_and_asked_again), cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_cancel), cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_urls_refused), cmocka_unit_test(test_jailed), cmocka_unit_test(test_trace),
 	};

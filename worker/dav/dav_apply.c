@@ -1,7 +1,9 @@
 /* dav_apply.c - creates, updates and removals; all of a batch are under way together.
  *
  * 1. Every write has a condition: a create only where nothing is (If-None-Match: *), an update or removal only
- *    of the version that the engine knows (If-Match). A request that libcurl sends twice does no harm.
+ *    of the version that the engine knows (If-Match). So a request that libcurl sends twice, because a kept
+ *    connection died, does no harm: the second PUT meets a 412, the look finds the UID, and the next pass merges;
+ *    the second DELETE or MOVE finds nothing. The PUT of a move by copy would go on to another name: it goes once.
  * 2. The name of a new item is made from its UID: what an interrupted create has left is found by it.
  * 3. Every write says that nobody is to be told: Schedule-Reply: F (sabre), Scheduling-Enabled: F (Cyrus), and
  *    SCHEDULE-AGENT=CLIENT in what is written (RECORD_SILENT), for the others. None of them is enough alone.

@@ -49,6 +49,7 @@ void dav_move_ask(struct dav_step *s)
 	case DAV_COPY_PUT:
 		dav_put(s, op->to, s->name, s->text);
 		dav_call_header(&s->call, "If-None-Match: *");
+		s->call.http.once = true;    /* its own answer of 412 would lead to a second copy */
 		break;
 	case DAV_COPY_DELETE:
 		dav_write(s, "DELETE", op->folder, op->id, s->etag);

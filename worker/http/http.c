@@ -160,6 +160,10 @@ static bool set_constant(struct http_slot *s, CURL *easy)
 	SET(ok, easy, HEADERDATA, s);
 	SET(ok, easy, WRITEFUNCTION, http_on_body);
 	SET(ok, easy, WRITEDATA, s);
+	SET(ok, easy, READFUNCTION, http_on_send);
+	SET(ok, easy, READDATA, s);
+	SET(ok, easy, SEEKFUNCTION, http_on_seek);
+	SET(ok, easy, SEEKDATA, s);
 	SET(ok, easy, PRIVATE, s);
 	SET(ok, easy, CONNECTTIMEOUT_MS, http_limits.connect_ms);
 	SET(ok, easy, LOW_SPEED_LIMIT, 1L);
@@ -223,7 +227,10 @@ static bool set_request(struct http_slot *s, CURL *easy)
 		snprintf(type, sizeof(type), "Content-Type: %s", r->type);
 		ok = ok && add_header(s, type);
 		SET(ok, easy, POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
-		SET(ok, easy, POSTFIELDS, r->body.n > 0 ? r->body.p : "");
+		/* without POSTFIELDS it asks http_on_send() for the body, and http_on_seek() whether it may again */
+		SET(ok, easy, POSTFIELDS, r->once ? NULL : r->body.n > 0 ? r->body.p : "");
+		if (r->once)
+			SET(ok, easy, POST, 1L);
 	} else {
 		SET(ok, easy, HTTPGET, 1L);
 	}
@@ -238,7 +245,8 @@ static void clear_slot(struct http_slot *s)
 	http_curl.slist_free_all(s->headers);
 	s->headers = NULL;
 	buf_clear(&s->answer);
-	s->got = 0;
+	s->got = s->put = 0;
+	s->heard = false;
 	s->rc = E_OK;
 	s->own = false;
 	s->digest_offered = s->basic_offered = false;
@@ -283,6 +291,7 @@ struct batch {
 	struct http_req *req;
 	size_t n, next, active;
 	enum code rc;                    /* of the whole call; after it nothing is started */
+	bool stop;                       /* nor after this: a request's `ends` wanted it */
 	struct err err;
 };
 
@@ -292,6 +301,7 @@ static void note(struct batch *b, const struct http_slot *s)
 
 	r->code = s->rc;
 	r->text = s->rc == E_OK ? NULL : arena_str(b->arena, span_of(err_text(&s->err)));
+	r->wait_ms = s->rc == E_THROTTLED ? s->err.wait_ms : 0;
 	if (s->rc != E_OK && !s->own && b->rc == E_OK) {
 		b->rc = s->rc;
 		b->err = s->err;
@@ -311,7 +321,7 @@ static void begin(struct batch *b, struct http_slot *s)
 
 static void start_some(struct batch *b)
 {
-	for (size_t i = 0; i < b->http->in_flight && b->rc == E_OK && b->next < b->n; i++) {
+	for (size_t i = 0; i < b->http->in_flight && b->rc == E_OK && !b->stop && b->next < b->n; i++) {
 		struct http_slot *s = &b->http->slots[i];
 
 		if (s->req != NULL)
@@ -346,6 +356,8 @@ static void reap(struct batch *b)
 			begin(b, s);
 			continue;
 		}
+		if (s->rc == E_OK && (s->req->status < 200 || s->req->status > 299) && s->req->ends != NULL)
+			b->stop |= s->req->ends(s->req);
 		note(b, s);
 		release(s);
 	}
@@ -379,6 +391,7 @@ enum code http_run(struct http *h, struct arena *arena, struct http_req *req, si
 	for (size_t i = 0; i < n; i++) {
 		req[i].code = E_CANCELLED;
 		req[i].text = NULL;
+		req[i].wait_ms = 0;
 		req[i].sent = false;
 		req[i].status = 0;
 		req[i].etag = req[i].location = req[i].content_type = req[i].dav = req[i].allow = SPAN_NONE;

@@ -57,13 +57,20 @@ struct http_req {
 	const char *const *headers;      /* "Name: value", NULL at the end; or NULL. No credentials */
 	const char *type;                /* Content-Type; NULL: no body */
 	struct span body;                /* stays the caller's until http_run() returns */
+	bool once;                       /* a body that does harm when it arrives twice: where a connection that was
+	                                  * kept dies before an answer, libcurl sends on another one by itself; not
+	                                  * this one, which is E_NET and `sent` then */
 	size_t max_bytes;                /* of the body of the answer; 0 = HTTP_ANSWER_MAX */
 	/* Gets the body of a 2xx answer piece by piece, and must not wait; NULL: it is in `answer`. */
 	enum code (*sink)(void *ctx, struct span piece, struct err *err);
 	void *ctx;
+	/* An answer that is not 2xx (it is in `answer`): does it concern the whole side? Then nothing more is
+	 * started. NULL: no. */
+	bool (*ends)(const struct http_req *r);
 	/* out, in the arena of http_run() */
 	enum code code;                  /* E_OK: there is an answer, with any status that is not one of those below */
 	const char *text;
+	uint32_t wait_ms;                /* E_THROTTLED: as in struct err */
 	bool sent;                       /* the server may have seen it */
 	unsigned int status;
 	struct span etag, location, content_type, dav, allow;   /* headers; empty: not there */
@@ -75,7 +82,8 @@ struct http_req {
  * its code, in the request as well; nothing more is started then, and what is under way is awaited unless
  * cancelled. Those are: no connection (E_NET, E_TLS, E_TIMEOUT), 401 (E_LOGON_FAILED), 429 or a 503 that says
  * for how long (E_THROTTLED with wait_ms), 502, 503 and 504 (E_SERVER), a broken answer (E_PROTOCOL), a cancel.
- * An answer that is too large (E_ITEM_TOO_BIG) or that the sink refused concerns its request alone.
+ * An answer that is too large (E_ITEM_TOO_BIG) or that the sink refused concerns its request alone, but for a
+ * sink's E_THROTTLED.
  * Requests that were not started keep E_CANCELLED and `sent` false. */
 enum code http_run(struct http *http, struct arena *arena, struct http_req *requests, size_t n,
 		   struct err *err) MS_MUST_USE;

@@ -3,6 +3,8 @@
 
 #include "../../common/clock.h"
 
+#include <stdio.h>
+
 #define HOPS_MAX 5
 #define HEADER_MAX ((size_t)4096)
 #define WAIT_DEFAULT_MS 60000U
@@ -26,6 +28,7 @@ static void on_status(struct http_slot *s, struct span line)
 	if (blank != SIZE_MAX)
 		(void)span_u64(span_cut(line, blank + 1, 3), 999, &status);
 	r->status = (unsigned int)status;
+	s->heard |= status >= 200;
 	r->etag = r->location = r->content_type = r->dav = r->allow = SPAN_NONE;
 	s->digest_offered = s->basic_offered = false;
 }
@@ -74,6 +77,32 @@ size_t http_on_header(char *p, size_t size, size_t n, void *ctx)
 	return size * n;
 }
 
+/* --- the body of a request that is to be sent once --- */
+
+size_t http_on_send(char *to, size_t size, size_t n, void *ctx)
+{
+	struct http_slot *s = ctx;
+	struct span piece = span_cut(s->req->body, s->put, size * n);
+
+	if (s->put == 0)
+		s->heard = false;
+	if (piece.n > 0)
+		memcpy(to, piece.p, piece.n);
+	s->put += piece.n;
+	return piece.n;
+}
+
+/* libcurl wants to begin anew: a logon that took more than one round is a reason, a connection that died is none. */
+int http_on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct http_slot *s = ctx;
+
+	if (offset != 0 || origin != SEEK_SET || (s->put > 0 && !s->heard))
+		return CURL_SEEKFUNC_FAIL;
+	s->put = 0;
+	return CURL_SEEKFUNC_OK;
+}
+
 /* --- the body --- */
 
 size_t http_on_body(char *p, size_t size, size_t n, void *ctx)
@@ -99,7 +128,7 @@ size_t http_on_body(char *p, size_t size, size_t n, void *ctx)
 		buf_add(&s->answer, p, n);
 	else
 		s->rc = r->sink(r->ctx, span_bytes(p, n), &s->err);
-	s->own = s->rc != E_OK;
+	s->own = s->rc != E_OK && s->rc != E_THROTTLED;
 	return s->rc == E_OK ? size * n : 0;
 }
 
@@ -140,6 +169,8 @@ static void failed(struct http_slot *s, CURLcode result)
 
 	if (s->rc != E_OK)
 		return;                      /* a callback said why */
+	if (result == CURLE_SEND_FAIL_REWIND)
+		snprintf(s->why, sizeof(s->why), "the connection broke before the answer came");
 	s->rc = err_set(&s->err, failure(result), SPAN_FMT ": %s",
 			SPAN_ARG(o != NULL ? o->url.host : SPAN_NONE),
 			s->why[0] != '\0' ? s->why : http_curl.easy_strerror(result));

@@ -59,6 +59,8 @@ struct http_slot {
 	bool own;                        /* it concerns this request alone */
 	struct err err;
 	size_t got;                      /* bytes of the body */
+	size_t put;                      /* of a request's that is to be sent once */
+	bool heard;                      /* since its first byte went, the server said something */
 	int64_t began_ms;
 	char why[CURL_ERROR_SIZE];
 };
@@ -93,6 +95,9 @@ const struct http_origin *http_origin_of(const struct http *http, struct span ur
 /* libcurl's callbacks for headers and bodies; `slot` */
 size_t http_on_header(char *p, size_t size, size_t n, void *slot);
 size_t http_on_body(char *p, size_t size, size_t n, void *slot);
+/* and for the body of a request that is to be sent once */
+size_t http_on_send(char *to, size_t size, size_t n, void *slot);
+int http_on_seek(void *slot, curl_off_t offset, int origin);
 /* The transfer is over: fill the request. True: it has to be sent again (to slot->url, as http->digest says). */
 bool http_judge(struct http_slot *slot, CURLcode result);
 
