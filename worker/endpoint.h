@@ -199,6 +199,7 @@ struct ep_env {
 	const struct conf_mailbox *mailbox;
 	const char *ca_pem;              /* contents of CAFile, or NULL = the system's store */
 	uint32_t kinds;                  /* bit set of what the pairing carries at most; 0 = not told: all */
+	bool looks_only;                 /* the pass writes nothing: nor does a read of it */
 	int spool_dir;                   /* directory for O_TMPFILE spools */
 	void *ctx;
 	/* The secret for this mailbox; *secret_r is the caller's. purpose: "password", "token". */

@@ -30,23 +30,25 @@ SERIAL = iter(range(1, 100000))
 
 @pytest.fixture
 def build(make, exchange):
-    """Makes a pairing of an Exchange mailbox with another one; silence is checked at the end."""
+    """Makes a pairing of an Exchange mailbox (left, unless swapped) with another one; silence is checked at the end."""
     pairs = []
 
-    def one(other="local", kinds="mail", inner="", own=False, **how):
+    def one(other="local", kinds="mail", inner="", own=False, pairing=None, gateway=None, swap=False, **how):
         address = "u%d@corp.example" % next(SERIAL)
         box = exchange.box(address)
-        config = make.config()
+        config = make.config(**(gateway or {}))
         logon = "" if own else "<LoginName>%s</LoginName><Password file=\"%s\"/>" % (
             SERVICE, config.secret("exchange", PASSWORD))
         more = "".join("<%s>%s</%s>" % (k, v, k) for k, v in how.items())
         config.endpoints["corp"] = "<endpoint name=\"corp\" type=\"exchange\">%s<FrontEnd>%s</FrontEnd>%s</endpoint>" % (
             logon, exchange.url, more)
         right, right_xml = make.box(config, "right", other)
-        config.pairing("p", config.mailbox("corp", address), right_xml, inner=inner, kinds=kinds)
+        sides = [(box, config.mailbox("corp", address)), (right, right_xml)]
+        (a, a_xml), (b, b_xml) = reversed(sides) if swap else sides
+        config.pairing("p", a_xml, b_xml, inner=inner, kinds=kinds, **(pairing or {}))
         config.write()
         from conftest import Pair
-        pair = Pair(config, box, right)
+        pair = Pair(config, a, b)
         pairs.append(pair)
         return pair
 

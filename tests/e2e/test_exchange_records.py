@@ -13,8 +13,9 @@ pytestmark = pytest.mark.product
 
 class Pair:
     def __init__(self, pair):
-        self.pair, self.box = pair, pair.left
-        self.vdir = records.VdirBox(os.path.dirname(pair.right.root))
+        self.pair = pair
+        self.box, other = sorted(pair.boxes, key=lambda b: b.kind != "exchange")
+        self.vdir = records.VdirBox(os.path.dirname(other.root))
 
     def once(self, **how):
         return self.pair.once(**how)

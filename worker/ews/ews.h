@@ -55,7 +55,7 @@ struct ews {
 #define EWS_GUID "6b1e5a7c-41f0-4d43-9d2e-7a5f0c8b3e61"   /* our own set */
 extern const struct ews_prop ews_message_flags, ews_delivery_time, ews_verb, ews_icon,
 	ews_flag_status, ews_imap_deleted, ews_receipt_wanted, ews_search_key, ews_hidden,
-	ews_commit_time, ews_deleted_count, ews_identity, ews_keywords, ews_uid, ews_rest;
+	ews_commit_time, ews_deleted_count, ews_identity, ews_keywords, ews_uid, ews_rest, ews_pending;
 
 /* --- ews_req.c: requests --- */
 
@@ -94,6 +94,7 @@ struct ews_el {
 	bool sent;                       /* the server may have seen it */
 	unsigned int attempts;
 	bool alone;                      /* it goes in a request of its own */
+	bool stopped;                    /* the last answer said that it was not tried */
 };
 
 struct ews_batch {
@@ -101,6 +102,7 @@ struct ews_batch {
 	struct arena *arena;
 	const char *what;                /* "creating an item": for errors */
 	size_t items, bytes;             /* at most in one request */
+	bool writes;                     /* nothing of it is sent again unless the server said that it did nothing */
 	void *ctx;
 	/* What stands before the first and behind the last of a group, and one of them. Only E_OK is sent. */
 	void (*begin)(void *ctx, struct buf *b, struct ews_el *first);
@@ -110,7 +112,8 @@ struct ews_batch {
 	enum code (*object)(void *ctx, struct ews_el *el, const struct ews_object *o, struct err *err);
 	enum code (*mime)(void *ctx, struct ews_el *el, struct span piece, struct err *err);
 };
-/* Each element that is E_CANCELLED goes out and gets its outcome. A failure of the whole side ends it. */
+/* Each element that is E_CANCELLED goes out and gets its outcome; of a write that an answer says nothing of, that is
+ * E_ITEM_UNCERTAIN. A failure of the whole side ends it. */
 enum code ews_batch_run(struct ews_batch *b, struct ews_el *els, size_t n, struct err *err) MS_MUST_USE;
 
 /* --- ews_mail.c: flags, keywords, categories --- */

@@ -4,7 +4,8 @@
  *    fields as they are in the original, which Exchange does not keep.
  * 2. Flags are read before they are changed: categories are set all at once, and a ChangeKey is needed.
  * 3. Nothing is ever sent: SaveOnly, and no receipt when a message is marked as read or removed.
- * 4. What was sent and not answered is uncertain where it makes something new.
+ * 4. What was sent and not answered is uncertain where it makes something new; no write goes out twice by itself.
+ * 5. What is removed is in the mailbox's dumpster, as long as the server keeps it.
  */
 #include "ews.h"
 #include "ews_record.h"
@@ -229,7 +230,7 @@ static void end_move(void *ctx, struct buf *b, struct ews_el *first)
 static void begin_remove(void *ctx, struct buf *b, struct ews_el *first)
 {
 	(void)ctx;
-	buf_printf(b, "<m:DeleteItem DeleteType=\"HardDelete\"%s><m:ItemIds>",
+	buf_printf(b, "<m:DeleteItem DeleteType=\"SoftDelete\"%s><m:ItemIds>",
 		   silent(((struct change *)first->what)->e));
 }
 
@@ -243,16 +244,16 @@ static void end_remove(void *ctx, struct buf *b, struct ews_el *first)
 /* --- a batch of one kind --- */
 
 static const struct ews_batch ways[] = {
-	[EP_CREATE] = { .what = "creating a message", .items = 50, .bytes = CREATE_BYTES, .begin = begin_create,
-			.one = one_create, .end = end_create, .object = keep_new_id },
-	[EP_FLAGS] = { .what = "changing flags", .items = EWS_BATCH, .bytes = CREATE_BYTES, .begin = begin_update,
-		       .one = one_update, .end = end_update },
-	[EP_MOVE] = { .what = "moving a message", .items = EWS_BATCH, .bytes = SIZE_MAX, .begin = begin_move,
-		      .one = one_id, .end = end_move, .object = keep_new_id },
-	[EP_COPY] = { .what = "copying a message", .items = EWS_BATCH, .bytes = SIZE_MAX, .begin = begin_move,
-		      .one = one_id, .end = end_move, .object = keep_new_id },
-	[EP_REMOVE] = { .what = "removing a message", .items = EWS_BATCH, .bytes = SIZE_MAX, .begin = begin_remove,
-			.one = one_id, .end = end_remove },
+	[EP_CREATE] = { .what = "creating a message", .writes = true, .items = 50, .bytes = CREATE_BYTES,
+			.begin = begin_create, .one = one_create, .end = end_create, .object = keep_new_id },
+	[EP_FLAGS] = { .what = "changing flags", .writes = true, .items = EWS_BATCH, .bytes = CREATE_BYTES,
+		       .begin = begin_update, .one = one_update, .end = end_update },
+	[EP_MOVE] = { .what = "moving a message", .writes = true, .items = EWS_BATCH, .bytes = SIZE_MAX,
+		      .begin = begin_move, .one = one_id, .end = end_move, .object = keep_new_id },
+	[EP_COPY] = { .what = "copying a message", .writes = true, .items = EWS_BATCH, .bytes = SIZE_MAX,
+		      .begin = begin_move, .one = one_id, .end = end_move, .object = keep_new_id },
+	[EP_REMOVE] = { .what = "removing a message", .writes = true, .items = EWS_BATCH, .bytes = SIZE_MAX,
+			.begin = begin_remove, .one = one_id, .end = end_remove },
 };
 static const struct ews_batch look = { .what = "reading flags", .items = EWS_BATCH, .bytes = SIZE_MAX,
 				       .begin = begin_look, .one = one_id, .end = end_look, .object = on_look };
@@ -351,7 +352,7 @@ enum code ews_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op 
 	for (size_t i = 0; i < n; i++) {
 		ops[i].code = E_CANCELLED;
 		ops[i].text = NULL;
-		ops[i].new_id = SPAN_NONE;
+		ops[i].new_id = ops[i].new_version = SPAN_NONE;
 	}
 	for (size_t k = 0; rc == E_OK && k < ARRAY_LEN(order); k++) {
 		n_some = 0;

@@ -1,6 +1,7 @@
 /* ews_batch.c - elements of requests in batches, several requests at a time.
  *
- * 1. The answer's messages stand in the order of the request's elements; one that has no message is asked again.
+ * 1. The answer's messages stand in the order of the request's elements; one that has no message is asked again,
+ *    unless it is a write, which may have been made.
  * 2. After a hard failure the server gives up the rest of a batch (ErrorBatchProcessingStopped): that goes again,
  *    each alone. So do the elements of a request that failed as a whole without being about the side.
  * 3. An element is asked at most three times.
@@ -42,7 +43,7 @@ static enum code on_message(void *ctx, size_t message, const struct ews_object *
 	if (message >= r->n)
 		return err_set(err, E_PROTOCOL, "the server answered more than it was asked");
 	if (ews_error_stopped(ews_text(m, "ResponseCode"))) {
-		r->els[message]->alone = true;
+		r->els[message]->alone = r->els[message]->stopped = true;
 		return E_OK;
 	}
 	rc = ews_outcome(m, r->b->what, &why);
@@ -65,6 +66,7 @@ static void fill(struct request *r, struct ews_el **left, size_t *n_left)
 	size_t bytes = 0, kept = 0;
 
 	ews_call_init(b->e, &r->call, b->mime != NULL ? &with_mime : &plain, r);
+	r->call.http.once = b->writes;
 	for (size_t i = 0; i < *n_left; i++) {
 		struct ews_el *el = left[i];
 		struct err why = ERR_INIT;
@@ -90,11 +92,18 @@ static void fill(struct request *r, struct ews_el **left, size_t *n_left)
 		}
 		bytes += el->bytes;
 		el->attempts++;
+		el->stopped = false;
 		r->els[r->n++] = el;
 	}
 	*n_left = kept;
 	if (r->n > 0)
 		b->end(b->ctx, &r->call.body, r->els[0]);
+}
+
+/* It was carried out, as far as anybody knows. */
+static bool was_heard(const struct ews_call *c)
+{
+	return c->http.status >= 200 && c->http.status < 300 && c->fault.n == 0;
 }
 
 /* What the request's fate means for the elements that have none of their own. */
@@ -108,7 +117,10 @@ static void settle(struct request *r)
 		el->sent |= c->http.sent;
 		if (el->code != E_CANCELLED || c->code == E_CANCELLED || ews_error_is_side(c->code))
 			continue;
-		if (c->code != E_OK && r->n == 1) {
+		if (r->b->writes && was_heard(c) && !el->stopped) {
+			el->code = E_ITEM_UNCERTAIN;
+			el->text = "the server's answer says nothing about it";
+		} else if (c->code != E_OK && r->n == 1) {
 			el->code = c->code;
 			el->text = arena_str(r->b->arena, span_of(err_text(&c->err)));
 		} else if (el->attempts >= ATTEMPTS) {

@@ -151,15 +151,19 @@ static enum code on_place_end(void *ctx, size_t message, const struct ews_object
 	return E_OK;
 }
 
+static enum code too_old(const struct ews *e, struct err *err)
+{
+	return err_set(err, E_UNSUPPORTED, "endpoint %s is an Exchange before 2010 SP1; 2010 SP1 or later is needed. "
+		       "Its mail can be reached as type imap", e->ep->env.conf->name);
+}
+
 /* Which version the server speaks; 2010 SP1 is the oldest. */
 static enum code choose_version(struct ews *e, const struct ews_parser *p, struct err *err)
 {
 	unsigned int major = ews_parser_major(p), minor = ews_parser_minor(p);
 
 	if (major != 0 && (major < 14 || (major == 14 && minor < 1)))
-		return err_set(err, E_UNSUPPORTED, "endpoint %s is Exchange %s; 2010 SP1 or later is needed. Its "
-			       "mail can be reached as type imap", e->ep->env.conf->name,
-			       major < 14 ? "2007 or older" : "2010 without SP1");
+		return too_old(e, err);
 	if (major == 14 && e->version == 0)
 		e->version = minor >= 2 ? 1 : 2;
 	e->v2013 = e->version == 0;
@@ -184,6 +188,8 @@ static enum code first_call(struct ews *e, struct arena *arena, bool *again_r, s
 		e->version++;
 		e->v2013 = false;
 		*again_r = true;
+	} else if (rc != E_OK && ews_error_version(c.fault)) {
+		rc = too_old(e, err);
 	} else if (rc == E_OK && f.code != E_OK) {
 		*err = f.err;
 		rc = err->code = f.code;

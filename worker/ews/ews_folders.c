@@ -45,6 +45,7 @@ static void prepare(struct ews *e, struct arena *arena, struct ews_call *c, stru
 	*a = (struct answer){ .arena = arena, .what = what, .err = ERR_INIT };
 	a->code = err_set(&a->err, E_PROTOCOL, "%s: the server gave no answer", what);
 	ews_call_init(e, c, &handler, a);
+	c->http.once = true;                 /* a folder made twice is refused, as if it were a stranger's */
 }
 
 static enum code run(struct ews *e, struct arena *arena, struct ews_call *c, struct answer *a, struct err *err)

@@ -127,6 +127,19 @@ size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *
 	return kept;
 }
 
+size_t ews_occurs_missing(struct arena *arena, const struct record *now, const struct record *wanted,
+			  struct ews_occur **list_r)
+{
+	struct ews_occur *have, *want;
+	size_t n_have = ews_occurs_of(arena, now, &have), n = ews_occurs_of(arena, wanted, &want), kept = 0;
+
+	*list_r = want;
+	for (size_t i = 0; i < n; i++)
+		if (find(have, n_have, want[i].utc) == NULL)
+			want[kept++] = want[i];
+	return kept;
+}
+
 /* --- finding them on the server --- */
 
 struct walk {
@@ -208,8 +221,20 @@ static enum code locate(struct walk *w, struct err *err)
 		if (w->alive == 0)
 			break;
 	}
-	if (w->found < w->n)
+	return E_OK;
+}
+
+/* Keeps those that were found. */
+static enum code keep_found(struct walk *w, bool those_there, struct err *err)
+{
+	size_t kept = 0;
+
+	if (w->found < w->n && !those_there)
 		return err_set(err, E_ITEM_REFUSED, "the series has an exception for a day on which it does not occur");
+	for (size_t i = 0; i < w->n; i++)
+		if (w->list[i].item_id.n > 0)
+			w->list[kept++] = w->list[i];
+	w->n = kept;
 	return E_OK;
 }
 
@@ -285,10 +310,10 @@ static void end_delete(void *ctx, struct buf *b, struct ews_el *first)
 
 static enum code run_all(struct ews *e, struct arena *arena, struct occ *c, size_t n, bool left_out, struct err *err)
 {
-	struct ews_batch update = { .what = "changing an occurrence", .begin = begin_update, .one = one_update,
-				    .end = end_update };
-	struct ews_batch remove = { .what = "leaving out an occurrence", .begin = begin_delete, .one = one_delete,
-				    .end = end_delete };
+	struct ews_batch update = { .what = "changing an occurrence", .writes = true, .begin = begin_update,
+				    .one = one_update, .end = end_update };
+	struct ews_batch remove = { .what = "leaving out an occurrence", .writes = true, .begin = begin_delete,
+				    .one = one_delete, .end = end_delete };
 	struct ews_batch b = left_out ? remove : update;
 	struct ews_el *els = mem_calloc(n, sizeof(*els));
 	size_t k = 0;
@@ -314,11 +339,14 @@ static enum code run_all(struct ews *e, struct arena *arena, struct occ *c, size
 }
 
 enum code ews_occurs_apply(struct ews *e, struct arena *arena, struct span id, const struct record *wanted,
-			   struct ews_occur *list, size_t n, struct err *err)
+			   struct ews_occur *list, size_t n, bool those_there, struct err *err)
 {
 	struct walk w = { .e = e, .arena = arena, .id = id, .list = list, .n = n };
 	enum code rc = n > 0 ? locate(&w, err) : E_OK;
 
+	if (rc == E_OK)
+		rc = keep_found(&w, those_there, err);
+	n = w.n;
 	if (rc != E_OK || n == 0)
 		return rc;
 	struct occ *c = mem_calloc(n, sizeof(*c));

@@ -19,4 +19,5 @@ SET(ews_imap_deleted, "Common", 0x8570, "Integer");
 OWN(ews_identity, "MailShadowIdentity", "Binary");   /* a mail's identity fields as they were created */
 OWN(ews_keywords, "MailShadowKeywords", "String");   /* those that must not become categories */
 OWN(ews_uid, "MailShadowUid", "String");             /* a record's UID where there is no field for it */
+OWN(ews_pending, "MailShadowPending", "String");     /* a series whose exceptions are not all made yet: all of it */
 OWN(ews_rest, "MailShadowRest", "String");           /* what of a record has no field */

@@ -1,7 +1,8 @@
 /* ews_read.c - describe and fetch of mails.
  *
  * What a message is told by is the header of what a fetch gives: Exchange makes the MIME anew each time, and what
- * it makes is what the other side gets. Of a message that we created, its own identity fields were kept with it.
+ * it makes is what the other side gets. Of a message that we created, its own identity fields were kept with it. Of one
+ * whose MIME the server cannot make, properties tell: it is found again like any other, and a fetch says what is wrong.
  */
 #include "ews.h"
 #include "ews_record.h"
@@ -10,6 +11,9 @@
 #include "../data/mailkey.h"
 
 #define PIECE 65536
+
+/* What a describe asks for, until it knows enough. */
+enum stage { OURS, MIME, PROPERTIES };
 
 /* A message on its way in. */
 struct reading {
@@ -21,15 +25,24 @@ struct reading {
 	struct ep_fetch *fetch;
 	struct ews_base64 base64;
 	struct buf header;               /* describe: as much of the MIME as its header takes */
-	bool header_done, refused, seen, whole;
+	enum stage stage;
+	bool header_done, refused, seen;
 	struct body *body;
 	uint64_t size;
 };
 
+static void property_fields(struct buf *b)
+{
+	ews_field(b, "item:InternetMessageHeaders");
+	ews_field(b, "item:Subject");
+	ews_field(b, "item:DateTimeSent");
+	ews_field(b, "message:InternetMessageId");
+}
+
 static void begin_get(void *ctx, struct buf *b, struct ews_el *first)
 {
 	const struct reading *r = first->what;
-	bool mime = r->fetch != NULL || r->whole;
+	bool mime = r->fetch != NULL || r->stage == MIME;
 
 	(void)ctx;
 	buf_add_str(b, "<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>");
@@ -40,6 +53,8 @@ static void begin_get(void *ctx, struct buf *b, struct ews_el *first)
 	ews_field(b, "item:DateTimeReceived");
 	if (r->fetch != NULL)
 		ews_flag_fields(r->e, b);
+	else if (r->stage == PROPERTIES)
+		property_fields(b);
 	else
 		ews_prop_uri(b, &ews_identity);
 	ews_prop_uri(b, &ews_delivery_time);
@@ -140,6 +155,32 @@ static struct span key_of(struct arena *arena, const struct ews_object *o)
 	return key;
 }
 
+static void add_field(struct buf *b, struct span name, struct span value)
+{
+	if (value.n == 0)
+		return;
+	buf_printf(b, SPAN_FMT ": ", SPAN_ARG(name));
+	for (size_t i = 0; i < value.n; i++)
+		buf_add_char(b, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
+	buf_add_str(b, "\r\n");
+}
+
+/* The header as it came in; what never came in has none, and its properties stand for one. */
+static void header_of_properties(struct buf *header, const struct ews_object *o)
+{
+	const struct ews_entry *e;
+	size_t at = 0;
+
+	while ((e = ews_next(o, "InternetMessageHeaders/InternetMessageHeader", &at)) != NULL)
+		if (at < o->n && span_eq_str(o->e[at].path, "InternetMessageHeaders/InternetMessageHeader@HeaderName"))
+			add_field(header, o->e[at].text, e->text);
+	if (header->n > 0)
+		return;
+	add_field(header, SPAN_LIT("Message-ID"), ews_text(o, "InternetMessageId"));
+	add_field(header, SPAN_LIT("Subject"), ews_text(o, "Subject"));
+	add_field(header, SPAN_LIT("Date"), ews_text(o, "DateTimeSent"));
+}
+
 static enum code on_described(struct reading *r, const struct ews_object *o)
 {
 	struct ep_meta *m = r->meta;
@@ -153,7 +194,9 @@ static enum code on_described(struct reading *r, const struct ews_object *o)
 		(void)span_u64(ews_text(o, "Size"), UINT64_MAX, &m->size);
 	else
 		m->size = r->size;
-	if (r->whole) {                   /* its MIME was asked for */
+	if (r->stage == PROPERTIES)
+		header_of_properties(&r->header, o);
+	if (r->stage != OURS) {
 		m->header = mailkey_fields(r->arena, buf_span(&r->header));
 		return E_OK;
 	}
@@ -225,6 +268,17 @@ static void outcome(const struct ews_el *el, const struct reading *r, enum code 
 		*text_r = el->text;
 }
 
+static void ask_again(struct ews_el *el, struct reading *r, enum stage stage)
+{
+	el->code = E_CANCELLED;
+	el->attempts = 0;
+	el->alone = false;
+	el->group = (size_t)stage;
+	r->stage = stage;
+	r->seen = r->header_done = r->refused = false;
+	buf_clear(&r->header);
+}
+
 enum code ews_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err)
 {
 	struct reading *r = mem_calloc(n, sizeof(*r));
@@ -243,16 +297,16 @@ enum code ews_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_
 	enum code rc = run(ep->impl, arena, els, n, EWS_BATCH, err);
 	for (size_t i = 0; i < n; i++) {
 		outcome(&els[i], &r[i], &m[i].code, NULL);
-		if (m[i].code != E_OK || m[i].header.n > 0)
-			continue;
-		m[i].code = els[i].code = E_CANCELLED;
-		els[i].attempts = 0;
-		els[i].group = 1;
-		r[i].whole = true;
-		r[i].seen = false;
+		if (m[i].code == E_OK && m[i].header.n == 0)
+			ask_again(&els[i], &r[i], MIME);
 	}
 	if (rc == E_OK)
 		rc = run(ep->impl, arena, els, n, EWS_SMALL_BATCH, err);
+	for (size_t i = 0; i < n; i++)
+		if (r[i].stage == MIME && (els[i].code == E_ITEM_REFUSED || els[i].code == E_ITEM_TOO_BIG))
+			ask_again(&els[i], &r[i], PROPERTIES);
+	if (rc == E_OK)
+		rc = run(ep->impl, arena, els, n, EWS_BATCH, err);
 	for (size_t i = 0; i < n; i++) {
 		outcome(&els[i], &r[i], &m[i].code, NULL);
 		release(&r[i]);

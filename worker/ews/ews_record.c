@@ -78,6 +78,7 @@ enum code ews_rec_add(struct ews_rec *r, const struct ews_object *o, bool except
 	if (!exception) {
 		r->uid = uid_of(r, o);
 		r->rest = arena_span(r->arena, ews_ext(o, &ews_rest));
+		r->pending = arena_span(r->arena, ews_ext(o, &ews_pending));
 	}
 	buf_printf(b, "BEGIN:%s\r\n", comp);
 	if (r->kind == EP_CONTACTS)
@@ -126,6 +127,7 @@ void ews_rec_begin_get(struct buf *b, const struct ews_mapper *map)
 		ews_prop_uri(b, map->props[i]);
 	ews_prop_uri(b, &ews_uid);
 	ews_prop_uri(b, &ews_rest);
+	ews_prop_uri(b, &ews_pending);
 	ews_prop_uri(b, &ews_search_key);
 	buf_add_str(b, "</t:AdditionalProperties></m:ItemShape><m:ItemIds>");
 }
@@ -295,6 +297,23 @@ static enum code deliver(struct ews_rec *r, struct ep_fetch *f, struct err *err)
 	return rc;
 }
 
+/* A series that an interrupted write has left is completed before anybody is told of it. */
+static enum code complete(struct ews_rec *r, size_t n, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		if (r[i].code != E_OK || r[i].pending.n == 0)
+			continue;
+		if (r[i].e->ep->env.looks_only)
+			fail(&r[i], E_ITEM_UNCERTAIN,
+			     "a change of this series was interrupted; the next pass completes it");
+		else
+			rc = ews_pending_complete(&r[i], err);
+	}
+	return rc;
+}
+
 enum code ews_records_fetch(struct ews *e, struct arena *arena, struct ep_fetch **f, size_t n, struct err *err)
 {
 	struct ews_rec *r = mem_calloc(n, sizeof(*r));
@@ -302,6 +321,8 @@ enum code ews_records_fetch(struct ews *e, struct arena *arena, struct ep_fetch 
 	for (size_t i = 0; i < n; i++)
 		ews_rec_init(&r[i], e, arena, f[i]->folder->kind, f[i]->id);
 	enum code rc = ews_recs_read(e, arena, r, n, err);
+	if (rc == E_OK)
+		rc = complete(r, n, err);
 	for (size_t i = 0; i < n; i++) {
 		struct err why = ERR_INIT;
 

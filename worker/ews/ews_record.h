@@ -15,7 +15,7 @@ struct ews_rec {
 	/* out: */
 	enum code code;
 	const char *text;                /* why */
-	struct span change_key, uid, rest;
+	struct span change_key, uid, rest, pending;
 	struct record *plain;            /* what the fields say */
 	/* while it is read: */
 	struct buf comps;                /* its components as text */
@@ -54,8 +54,27 @@ size_t ews_occurs_of(struct arena *arena, const struct record *record, struct ew
  * *rewrite_r where it has one that is to be as the rule says again: the rule has to be written first. */
 size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *now, const struct record *wanted,
 		       struct ews_occur **list_r, bool *rewrite_r);
+/* Those of `wanted` of whose day `now` says nothing. */
+size_t ews_occurs_missing(struct arena *arena, const struct record *now, const struct record *wanted,
+			  struct ews_occur **list_r);
+/* E_ITEM_REFUSED: the rule has not all of these days; `those_there`: then the others are made. */
 enum code ews_occurs_apply(struct ews *e, struct arena *arena, struct span id, const struct record *wanted,
-			   struct ews_occur *list, size_t n, struct err *err) MS_MUST_USE;
+			   struct ews_occur *list, size_t n, bool those_there, struct err *err) MS_MUST_USE;
+
+/* --- ews_pending.c --- */
+
+/* The record as a text for ews_pending. E_ITEM_TOO_BIG: no room for it. */
+enum code ews_pending_text(struct arena *arena, const struct record *record, struct span *text_r,
+			   struct err *err) MS_MUST_USE;
+/* That it is pending, as one more change of an UpdateItem. */
+void ews_pending_set(struct buf *updates, struct span text);
+/* All exceptions of the item are made: it is pending no more, and has that ChangeKey (may be NULL). */
+enum code ews_pending_end(struct ews *e, struct arena *arena, struct span id, struct span *key_r,
+			  struct err *err) MS_MUST_USE;
+/* A new series whose exceptions are refused does not stay. */
+enum code ews_pending_undo(struct ews *e, struct arena *arena, struct span id, struct err *err) MS_MUST_USE;
+/* What an interrupted write has left is completed, and the record read again. What is refused is in its code. */
+enum code ews_pending_complete(struct ews_rec *r, struct err *err) MS_MUST_USE;
 
 /* --- element by element, as ep_fetch and ep_op say --- */
 

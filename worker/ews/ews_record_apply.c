@@ -2,11 +2,15 @@
  *
  * 1. Silent: SaveOnly, SendToNone. 2. An update is the fields that differ, and only if the ChangeKey is still the one
  * that was read (NeverOverwrite). 3. An item of that UID that is there already is never overwritten by a create. 4. A
- * create whose exceptions could not all be made is uncertain: the next pass finds the item by its UID and merges.
+ * series with exceptions is marked until all of them are made (ews_pending.c); a new one whose exceptions the server
+ * refuses goes again. 5. DeleteItem looks at no ChangeKey: what is there is compared just before, a few at a time, and
+ * what is removed can be found in the mailbox's dumpster.
  */
 #include "ews_step.h"
 
 #include "../../common/mem.h"
+
+#define REMOVED_AT_ONCE 20               /* looked at, then removed */
 
 static const char *silent_create(enum ep_kind kind)
 {
@@ -39,6 +43,8 @@ static enum code one_create(void *ctx, struct buf *b, struct ews_el *el, struct 
 		return rc;
 	ews_set_prop(&vs, &ews_uid, s->wanted->uid);
 	ews_set_prop(&vs, &ews_rest, s->rest);
+	if (s->n_occurs > 0)
+		ews_set_prop(&vs, &ews_pending, s->pending);
 	if (kind == EP_EVENTS)
 		ews_set(&vs, "calendar:UID", "UID", s->wanted->uid);
 	buf_printf(b, "<t:%s>", map->element);
@@ -54,14 +60,22 @@ static void end_create(void *ctx, struct buf *b, struct ews_el *first)
 	buf_add_str(b, "</m:Items></m:CreateItem>");
 }
 
-static enum code keep_id(void *ctx, struct ews_el *el, const struct ews_object *o, struct err *err)
+static enum code keep_version(void *ctx, struct ews_el *el, const struct ews_object *o, struct err *err)
 {
 	struct ews_step *s = el->what;
 
 	(void)ctx;
 	(void)err;
-	s->op->new_id = arena_span(s->arena, ews_text(o, "ItemId@Id"));
+	s->op->new_version = arena_span(s->arena, ews_text(o, "ItemId@ChangeKey"));
 	return E_OK;
+}
+
+static enum code keep_id(void *ctx, struct ews_el *el, const struct ews_object *o, struct err *err)
+{
+	struct ews_step *s = el->what;
+
+	s->op->new_id = arena_span(s->arena, ews_text(o, "ItemId@Id"));
+	return keep_version(ctx, el, o, err);
 }
 
 /* --- what is there: versions, and the fields that differ --- */
@@ -105,16 +119,26 @@ static enum code compare(struct ews_step *s, const struct ews_rec *now, struct e
 			}
 	if (rule)                            /* all exceptions go with it */
 		s->n_occurs = ews_occurs_of(s->arena, s->wanted, &s->occurs);
+	if (s->n_occurs > 0) {
+		ews_pending_set(&s->updates, s->pending);
+		s->changed = true;
+	}
 	return E_OK;
 }
 
-static enum code look_at(struct ews *e, struct arena *arena, struct ews_step *steps, size_t n, struct err *err)
+static bool is_due(const struct ews_step *s, enum ep_op_kind kind)
+{
+	return s->op->kind == kind && s->op->code == E_CANCELLED;
+}
+
+static enum code look_at(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
+			 struct err *err)
 {
 	struct ews_rec *r = mem_calloc(n, sizeof(*r));
 
 	for (size_t i = 0; i < n; i++) {
 		ews_rec_init(&r[i], e, arena, steps[i].op->folder->kind, steps[i].op->id);
-		if (steps[i].op->kind == EP_CREATE || steps[i].op->code != E_CANCELLED)
+		if (!is_due(&steps[i], kind))
 			r[i].code = E_ITEM_GONE;
 	}
 	enum code rc = ews_recs_read(e, arena, r, n, err);
@@ -122,7 +146,7 @@ static enum code look_at(struct ews *e, struct arena *arena, struct ews_step *st
 		struct err why = ERR_INIT;
 		struct ews_step *s = &steps[i];
 
-		if (s->op->kind != EP_CREATE && s->op->code == E_CANCELLED) {
+		if (is_due(s, kind)) {
 			bool unreadable = r[i].code == E_ITEM_REFUSED && s->op->kind != EP_UPDATE &&
 					r[i].change_key.n > 0;
 			enum code own = r[i].code == E_OK || unreadable ? compare(s, &r[i], &why)
@@ -199,7 +223,7 @@ static void begin_remove(void *ctx, struct buf *b, struct ews_el *first)
 	enum ep_kind kind = ((struct ews_step *)first->what)->op->folder->kind;
 
 	(void)ctx;
-	buf_printf(b, "<m:DeleteItem DeleteType=\"HardDelete\"%s><m:ItemIds>",
+	buf_printf(b, "<m:DeleteItem DeleteType=\"SoftDelete\"%s><m:ItemIds>",
 		   kind == EP_EVENTS ? " SendMeetingCancellations=\"SendToNone\"" :
 		   kind == EP_TASKS ? " AffectedTaskOccurrences=\"AllOccurrences\"" : "");
 }
@@ -214,12 +238,14 @@ static void end_remove(void *ctx, struct buf *b, struct ews_el *first)
 /* --- all of them --- */
 
 static const struct ews_batch ways[] = {
-	[EP_CREATE] = { .what = "creating an item", .begin = begin_create, .one = one_create, .end = end_create,
-			.object = keep_id },
-	[EP_UPDATE] = { .what = "changing an item", .begin = begin_update, .one = one_update, .end = end_update },
-	[EP_MOVE] = { .what = "moving an item", .begin = begin_move, .one = one_id, .end = end_move,
+	[EP_CREATE] = { .what = "creating an item", .writes = true, .begin = begin_create, .one = one_create,
+			.end = end_create, .object = keep_id },
+	[EP_UPDATE] = { .what = "changing an item", .writes = true, .begin = begin_update, .one = one_update,
+			.end = end_update, .object = keep_version },
+	[EP_MOVE] = { .what = "moving an item", .writes = true, .begin = begin_move, .one = one_id, .end = end_move,
 		      .object = keep_id },
-	[EP_REMOVE] = { .what = "removing an item", .begin = begin_remove, .one = one_id, .end = end_remove },
+	[EP_REMOVE] = { .what = "removing an item", .writes = true, .begin = begin_remove, .one = one_id,
+			.end = end_remove },
 };
 
 static size_t group_of(const struct ep_op *op)
@@ -254,13 +280,15 @@ static enum code run_way(struct ews *e, struct arena *arena, enum ep_op_kind kin
 	for (size_t i = 0; i < n; i++) {
 		struct ews_step *s = &steps[i];
 
-		if (s->op->kind != kind || s->op->code != E_CANCELLED)
+		if (!is_due(s, kind))
 			continue;
-		if (kind == EP_UPDATE && !s->changed)
+		if (kind == EP_UPDATE && !s->changed) {
 			s->op->code = E_OK;
-		else
-			els[k++] = (struct ews_el){ .what = s, .code = E_CANCELLED, .group = group_of(s->op),
-						    .bytes = s->rest.n + s->updates.n };
+			s->op->new_version = s->change_key;
+			continue;
+		}
+		els[k++] = (struct ews_el){ .what = s, .code = E_CANCELLED, .group = group_of(s->op),
+					    .bytes = s->rest.n + s->pending.n + s->updates.n };
 	}
 	enum code rc = k > 0 ? ews_batch_run(&b, els, k, err) : E_OK;
 	for (size_t i = 0; i < k; i++)
@@ -270,28 +298,72 @@ static enum code run_way(struct ews *e, struct arena *arena, enum ep_op_kind kin
 }
 
 /* Exceptions of what was created or changed. */
-static enum code run_occurs(struct ews *e, struct arena *arena, struct ews_step *steps, size_t n, struct err *err)
+static enum code make_occurs(struct ews *e, struct arena *arena, struct ews_step *s, struct err *err)
+{
+	bool new = s->op->kind == EP_CREATE;
+	struct span id = new ? s->op->new_id : s->op->id;
+	enum code rc = ews_occurs_apply(e, arena, id, s->wanted, s->occurs, s->n_occurs, false, err);
+
+	if (rc == E_OK)
+		rc = ews_pending_end(e, arena, id, &s->op->new_version, err);
+	if (rc == E_OK || ews_error_is_side(rc) || !new)
+		return rc;
+	if (rc == E_ITEM_GONE)
+		return err_set(err, E_ITEM_UNCERTAIN, "somebody removed the new series at once");
+	struct err why = ERR_INIT;
+	enum code undone = ews_pending_undo(e, arena, id, &why);
+
+	if (undone == E_OK || undone == E_ITEM_GONE)
+		return rc;
+	*err = why;
+	return ews_error_is_side(undone) ? undone : err_set(err, E_ITEM_UNCERTAIN, "%s", err_text(&why));
+}
+
+/* side: E_OK, or what ended the call: then they stay uncertain. */
+static enum code run_occurs(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
+			    enum code side, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct ews_step *s = &steps[i];
 		struct err why = ERR_INIT;
 		enum code rc;
 
-		if (s->op->code != E_OK || s->n_occurs == 0 || (s->op->kind != EP_CREATE && s->op->kind != EP_UPDATE))
+		if (s->op->kind != kind || s->op->code != E_OK || s->n_occurs == 0)
 			continue;
-		rc = ews_occurs_apply(e, arena, s->op->kind == EP_CREATE ? s->op->new_id : s->op->id,
-				s->wanted, s->occurs,
-				      s->n_occurs, &why);
+		rc = side == E_OK ? make_occurs(e, arena, s, &why)
+				  : err_set(&why, side, "its exceptions are not made yet");
 		if (rc == E_OK)
 			continue;
-		ews_step_done(s, s->op->kind == EP_CREATE || ews_error_is_side(rc) ? E_ITEM_UNCERTAIN : rc, &why);
-		s->op->new_id = SPAN_NONE;
-		if (ews_error_is_side(rc)) {
+		if (side == E_OK && ews_error_is_side(rc)) {
+			side = rc;
 			*err = why;
-			return rc;
 		}
+		ews_step_done(s, ews_error_is_side(rc) ? E_ITEM_UNCERTAIN : rc, &why);
+		s->op->new_id = s->op->new_version = SPAN_NONE;
 	}
-	return E_OK;
+	return side;
+}
+
+/* Those of a kind; what cannot be undone, a few at a time. */
+static enum code run_kind(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
+			  struct err *err)
+{
+	size_t most = kind == EP_REMOVE ? REMOVED_AT_ONCE : n;
+	enum code rc = E_OK;
+
+	for (size_t from = 0, some; rc == E_OK && from < n; from += some) {
+		size_t due = 0;
+
+		for (some = 0; from + some < n && due < most; some++)
+			due += is_due(&steps[from + some], kind);
+		if (due == 0)
+			continue;
+		if (kind != EP_CREATE)
+			rc = look_at(e, arena, kind, steps + from, some, err);
+		if (rc == E_OK)
+			rc = run_way(e, arena, kind, steps + from, some, err);
+	}
+	return kind == EP_CREATE || kind == EP_UPDATE ? run_occurs(e, arena, kind, steps, n, rc, err) : rc;
 }
 
 static void begin(struct ews_step *s, struct ews *e, struct arena *arena, struct ep_op *op)
@@ -320,12 +392,8 @@ enum code ews_records_apply(struct ews *e, struct arena *arena, struct ep_op **o
 	for (size_t i = 0; i < n; i++)
 		begin(&steps[i], e, arena, ops[i]);
 	rc = ews_steps_look_up(e, arena, steps, n, err);
-	if (rc == E_OK)
-		rc = look_at(e, arena, steps, n, err);
 	for (size_t i = 0; rc == E_OK && i < ARRAY_LEN(order); i++)
-		rc = run_way(e, arena, order[i], steps, n, err);
-	if (rc == E_OK)
-		rc = run_occurs(e, arena, steps, n, err);
+		rc = run_kind(e, arena, order[i], steps, n, err);
 	for (size_t i = 0; i < n; i++)
 		buf_free(&steps[i].updates);
 	mem_free(steps);

@@ -6,6 +6,8 @@
  */
 #include "ews.h"
 
+#include "../../common/fail.h"
+
 #include <stdio.h>
 
 #define BUSY_MS 60000U
@@ -19,6 +21,28 @@ static const char *const versions[] = { "Exchange2013_SP1", "Exchange2010_SP2", 
 
 static const struct ews_handler nothing;
 
+/* The body of what was no 2xx, for ews_parser_fault(); NULL: it is none of this service's. */
+static struct ews_parser *parse_failure(const struct http_req *r)
+{
+	struct ews_parser *p = ews_parser_new(&nothing, NULL, HTTP_FAILURE_MAX, HTTP_FAILURE_MAX);
+	enum code rc = ews_parser_feed(p, r->answer, NULL);
+
+	if (rc == E_OK)
+		rc = ews_parser_end(p, NULL);
+	if (rc != E_OK || ews_parser_fault(p).n == 0)
+		ews_parser_free(&p);
+	return p;
+}
+
+static bool ends_all(const struct http_req *r)
+{
+	struct ews_parser *p = parse_failure(r);
+	bool ends = p != NULL && ews_error_is_side(ews_error_code(ews_parser_fault(p)));
+
+	ews_parser_free(&p);
+	return ends;
+}
+
 void ews_call_init(struct ews *e, struct ews_call *c, const struct ews_handler *handler, void *ctx)
 {
 	struct buf *b = &c->body;
@@ -30,6 +54,7 @@ void ews_call_init(struct ews *e, struct ews_call *c, const struct ews_handler *
 	c->http.sink = ews_parser_feed;
 	c->http.ctx = c->parser;
 	c->http.max_bytes = EWS_ANSWER_MAX;
+	c->http.ends = ends_all;
 	c->http.headers = e->headers;
 	buf_printf(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<s:Envelope" NAMESPACES "><s:Header>"
 		   "<t:RequestServerVersion Version=\"%s\"/>", versions[e->version]);
@@ -100,21 +125,18 @@ static enum code fault_of(struct ews *e, struct arena *arena, struct ews_call *c
 		       SPAN_ARG(ews_parser_fault_text(p)), text);
 }
 
-/* The body of what was no 2xx: often a fault. */
+/* What was no 2xx is often a fault. */
 static enum code read_failure(struct ews *e, struct arena *arena, struct ews_call *c)
 {
 	const unsigned int status = c->http.status;
-	struct ews_parser *p = ews_parser_new(&nothing, NULL, HTTP_FAILURE_MAX, HTTP_FAILURE_MAX);
-	enum code rc = ews_parser_feed(p, c->http.answer, NULL);
-	bool fault;
+	struct ews_parser *p = parse_failure(&c->http);
 
-	if (rc == E_OK)
-		rc = ews_parser_end(p, NULL);
-	fault = rc == E_OK && ews_parser_fault(p).n > 0;
-	rc = fault ? fault_of(e, arena, c, p) : E_OK;
-	ews_parser_free(&p);
-	if (fault)
+	if (p != NULL) {
+		enum code rc = fault_of(e, arena, c, p);
+
+		ews_parser_free(&p);
 		return rc;
+	}
 	switch (status) {
 	case 503:
 		return throttled(e, 0, "status 503", &c->err);
@@ -139,6 +161,10 @@ static enum code read_answer(struct ews *e, struct arena *arena, struct ews_call
 	const struct http_req *r = &c->http;
 	enum code rc;
 
+	if (r->code == E_THROTTLED) {
+		c->err.wait_ms = r->wait_ms;
+		return err_set(&c->err, E_THROTTLED, "%s", r->text);
+	}
 	if (r->code == E_LOGON_FAILED && e->proven)
 		return err_set(&c->err, E_SERVER,
 			       "endpoint %s refuses a logon that it accepted before; it may be overloaded",
@@ -163,6 +189,7 @@ enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, s
 {
 	struct http_req *req = arena_calloc(arena, n, sizeof(*req));
 	enum code rc = E_OK;
+	bool writes = false;
 
 	for (size_t i = 0; i < n; i++) {
 		buf_add_str(&calls[i]->body, "</s:Body></s:Envelope>");
@@ -170,7 +197,10 @@ enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, s
 			return err_set(err, E_INTERNAL, "a request of more than %zu bytes", EWS_REQUEST_MAX);
 		calls[i]->http.body = buf_span(&calls[i]->body);
 		req[i] = calls[i]->http;
+		writes |= req[i].once;
 	}
+	if (writes && fail_step("ews write"))
+		return err_set(err, E_CANCELLED, "stopped before a request");
 	enum code whole = http_run(e->http, arena, req, n, err);
 	for (size_t i = 0; i < n; i++) {
 		struct ews_call *c = calls[i];
@@ -183,6 +213,8 @@ enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, s
 		if (err != NULL)
 			*err = c->err;
 	}
+	if (writes && fail_step("ews written"))
+		return err_set(err, E_CANCELLED, "stopped after a request");
 	return rc != E_OK ? rc : whole;
 }
 

@@ -87,6 +87,7 @@ enum code ews_step_parse(struct ews_step *s, struct err *err)
 		return rc;
 	if (s->op->folder->kind == EP_EVENTS)
 		s->n_occurs = ews_occurs_of(s->arena, s->wanted, &s->occurs);
-	s->series = s->n_occurs > 0;
-	return find_rest(s, err);
+	if (s->n_occurs > 0)
+		rc = ews_pending_text(s->arena, s->wanted, &s->pending, err);
+	return rc == E_OK ? find_rest(s, err) : rc;
 }

@@ -9,10 +9,10 @@ struct ews_step {
 	struct arena *arena;
 	struct ep_op *op;
 	struct record *wanted;
-	struct span rest, change_key;
+	struct span rest, pending, change_key;
 	struct ews_occur *occurs;
 	size_t n_occurs;
-	bool rewrite, changed, series;
+	bool rewrite, changed;
 	struct buf updates;
 };
 

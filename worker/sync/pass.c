@@ -76,7 +76,8 @@ static enum code make_endpoints(struct pass *p, struct side_ctx ctx[SIDES], stru
 	for (int s = 0; rc == E_OK && s < SIDES; s++) {
 		const struct conf_mailbox *m = &p->env->pairing->mailbox[s];
 		struct ep_env env = { .conf = m->endpoint, .mailbox = m, .ca_pem = p->env->ca_pem[s],
-				      .kinds = conf_pairing_kinds(p->env->pairing), .spool_dir = p->spool_dir,
+				      .kinds = conf_pairing_kinds(p->env->pairing),
+				      .looks_only = p->env->mode != PASS_SYNC, .spool_dir = p->spool_dir,
 				      .ctx = &ctx[s], .secret = give_secret,
 				      .kv_get = kv_get, .kv_put = kv_put };
 

@@ -76,7 +76,8 @@ class ExchangeBox:
         return "Inbox" + folder[5:] if folder == "INBOX" or folder.startswith("INBOX/") else folder
 
     def items(self, folder=None):
-        return self.ask("read", folder=folder and self.path(folder), mime=True)["items"]
+        return [i for i in self.ask("read", folder=folder and self.path(folder), mime=True)["items"]
+                if not i["folder"].startswith("Recoverable Items")]
 
     def folders(self):
         return sorted("INBOX" if f["path"] == "Inbox" else f["path"] for f in self.ask("tree")["folders"]

@@ -231,7 +231,7 @@ def counts(server, reset=False):
 
 @verb
 def requests(server):
-    """The last requests: operation, user, mailbox, impersonated, X-AnchorMailbox, zone, bytes."""
+    """The last requests: operation, time, user, mailbox, impersonated, X-AnchorMailbox, zone, bytes."""
     return {"requests": list(server.org.requests)}
 
 
@@ -252,9 +252,16 @@ def fault(server, **rule):
 
 
 @verb
+def faults(server):
+    """The failures that wait, and those that have struck: kind, operation, time."""
+    return {"waiting": copy.deepcopy(server.faults.rules), "struck": list(server.faults.struck)}
+
+
+@verb
 def clear(server):
     """No failure is ordered any more; all stores are there, all logons are accepted."""
     server.faults.rules.clear()
+    server.faults.struck.clear()
     server.refuse_logons = False
     for box in server.org.mailboxes.values():
         box.state = None

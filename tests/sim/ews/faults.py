@@ -4,7 +4,8 @@ A rule is a dict:
   kind     busy (fault ErrorServerBusy with `backoff` ms), busy-message (the same as HTTP 200), http (status
            `status`), fault (SOAP fault `code`), error (one element is answered `code`), batch-stop (one element is
            answered `code`, those after it ErrorBatchProcessingStopped), drop-before, drop-after (the connection is
-           cut before or after an element was carried out), drop (cut before anything), delay (`seconds`)
+           cut before or after an element was carried out), drop (cut before anything), delay (`seconds`),
+           meanwhile (`ask`, a control verb: another client is faster than this request)
   op       name of the operation, default all;  mailbox: only requests for this one
   after    this many matching requests (or elements, for the kinds that are of elements) pass first
   times    how often it strikes, default 1; 0 = until it is removed
@@ -35,7 +36,7 @@ class Stop(EwsError):
 
 class Faults:
     def __init__(self):
-        self.rules = []
+        self.rules, self.struck = [], []
 
     def add(self, rule):
         rule = dict(rule)
@@ -56,17 +57,20 @@ class Faults:
                 rule["times"] -= 1
                 if not rule["times"]:
                     self.rules.remove(rule)
+            self.struck.append({"kind": rule["kind"], "op": op, "at": time.time()})
             return rule
         return None
 
     def request(self, op, box):
-        """Strikes a whole request, before anything is done."""
-        rule = self._hit(op, box, ("busy", "http", "fault", "drop", "delay"))
+        """Strikes a whole request, before anything is done. Gives what another client asks before, or None."""
+        rule = self._hit(op, box, ("busy", "http", "fault", "drop", "delay", "meanwhile"))
         if rule is None:
-            return
+            return None
         kind = rule["kind"]
         if kind == "delay":
             time.sleep(rule["seconds"])
+        elif kind == "meanwhile":
+            return dict(rule["ask"])
         elif kind == "drop":
             raise Drop()
         elif kind == "http":
@@ -77,6 +81,7 @@ class Faults:
                         http=rule.get("status", 500))
         else:
             raise Fault(rule["code"], rule.get("text"), values=rule.get("values"), http=rule.get("status", 500))
+        return None
 
     def whole(self, op, box):
         """An error for all elements of this request, answered with HTTP 200."""

@@ -21,6 +21,9 @@ SENT_FIXED = ("MimeContent", "Sender", "From", "ToRecipients", "CcRecipients", "
 IN_MIME = set(SENT_FIXED) | {"Subject", "Body", "InReplyTo", "References", "tag/0037/String", "tag/1000/String"}
 BUILT = {"from", "sender", "to", "cc", "bcc", "reply-to", "subject", "message-id", "in-reply-to", "references", "date",
          "mime-version", "content-type", "content-transfer-encoding", "content-disposition"}
+# What GetItem says where it cannot make the MIME text.
+UNMAKEABLE = ("ErrorMimeContentConversionFailed", "ErrorContentConversionFailed", "ErrorMimeContentInvalid",
+              "ErrorUnsupportedMimeConversion")
 
 
 def mime_bytes(e):
@@ -156,7 +159,7 @@ def current(item):
 def generate(call, item):
     """What MimeContent gives."""
     how = call.org.settings["mime"]
-    if item.broken in ("ErrorMimeContentConversionFailed", "ErrorContentConversionFailed"):
+    if item.broken in UNMAKEABLE:
         raise EwsError(item.broken)
     data = current(item)
     if how == "exact":

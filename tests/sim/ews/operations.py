@@ -1,10 +1,12 @@
 """The table of operations, and one request from its bytes to the bytes of its answer."""
 
+import time
 import xml.etree.ElementTree as ET
 
 import access
 import attach
 import contacts
+import control
 import events
 import folders
 import items
@@ -84,11 +86,13 @@ def serve(server, user, data, anchor=None):
         op = local(request)
         org.counts[op] = org.counts.get(op, 0) + 1
         call = access.Call(org, user, header, request, anchor)
-        org.requests.append({"op": op, "user": user.login, "bytes": len(data), "anchor": anchor,
+        org.requests.append({"op": op, "at": time.time(), "user": user.login, "bytes": len(data), "anchor": anchor,
                              "mailbox": call.own.address if call.own else None,
                              "impersonated": bool(call.impersonated), "zone": call.zone.name if call.zone else None})
         del org.requests[:-5000]
-        server.faults.request(op, call.own)
+        meanwhile = server.faults.request(op, call.own)
+        if meanwhile:
+            control.run(server, meanwhile)
         if user.disabled:
             raise Fault(user.disabled)
         if op not in OPERATIONS:
