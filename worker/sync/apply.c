@@ -384,9 +384,11 @@ static enum code apply_rounds(struct apply *a, struct err *err)
 
 enum code pass_apply(struct pass *p, struct err *err)
 {
-	struct apply a = { .p = p, .round = { { .arena = arena_new(PASS_ARENA) }, { .arena = arena_new(PASS_ARENA) } } };
+	struct apply a = { .p = p };
 	size_t creates[SIDES] = { 0, 0 }, small[SIDES] = { 0, 0 };
 
+	for (size_t i = 0; i < ARRAY_LEN(a.round); i++)
+		a.round[i].arena = arena_new(PASS_ARENA);
 	a.arena = a.round[0].arena;
 	for (size_t i = 0; i < p->plan.n_ops; i++) {
 		creates[p->plan.ops[i].side] += p->plan.ops[i].kind == PO_CREATE;
