@@ -205,6 +205,7 @@ static const struct command {
 	{ "reload", true, cmd_reload, WIRE_KINDS },
 	{ "plan", false, NULL, WIRE_PLAN },
 	{ "verify", false, NULL, WIRE_VERIFY },
+	{ "test", false, NULL, WIRE_TEST },
 	{ "quarantine", false, NULL, WIRE_QUARANTINE },
 	{ "release", true, NULL, WIRE_RELEASE },
 	{ "journal", false, NULL, WIRE_JOURNAL },
@@ -285,7 +286,7 @@ static void follow_up(struct super *super, const struct ask *ask)
 
 static int exit_of(const struct ask *ask, const struct worker *w, bool whole)
 {
-	bool verdict = ask->kind == WIRE_VERIFY || ask->kind == WIRE_EXPLAIN;
+	bool verdict = ask->kind == WIRE_VERIFY || ask->kind == WIRE_EXPLAIN || ask->kind == WIRE_TEST;
 
 	if (whole)
 		return verdict ? w->result.verdict : EXIT_FINE;

@@ -1,4 +1,4 @@
-/* cmd_look.c - plan and verify: long answers of a worker, as JSON or line by line. */
+/* cmd_look.c - test, plan and verify: long answers of a worker, as JSON or line by line. */
 #include "link.h"
 
 #include "table.h"
@@ -182,6 +182,80 @@ static int verify(struct ctl *ctl)
 	return link_show(ctl, &request, show_verdict);
 }
 
+/* --- test --- */
+
+static void show_step(struct ctl *ctl, json_t *step)
+{
+	struct buf line;
+
+	buf_init(&line, 64 * 1024);
+	buf_printf(&line, "  %-8s %s", or_dash(json_text(step, "step")),
+		   json_is_true(json_object_get(step, "ok")) ? "ok" : "FAILED");
+	static const char *const members[] = { "what", "code", "reason", "remedy" };
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (json_text(step, members[i])[0] == '\0')
+			continue;
+		buf_add_str(&line, i < 2 ? "  " : i == 2 ? ": " : "; ");
+		text_of_json(&line, json_object_get(step, members[i]));
+	}
+	fprintf(ctl->out, "%s\n", buf_str(&line));
+	buf_free(&line);
+}
+
+static void show_test(struct ctl *ctl, json_t *document)
+{
+	json_t *sides = json_object_get(document, "sides");
+
+	for (size_t i = 0; i < json_array_size(sides); i++) {
+		json_t *side = json_array_get(sides, i), *steps = json_object_get(side, "steps");
+		struct buf line;
+
+		buf_init(&line, 64 * 1024);
+		text_of_json(&line, json_object_get(side, "endpoint"));
+		buf_printf(&line, " (%s) ", or_dash(json_text(side, "type")));
+		text_of_json(&line, json_object_get(side, "mailbox"));
+		fprintf(ctl->out, "%s\n", buf_str(&line));
+		buf_free(&line);
+		for (size_t k = 0; k < json_array_size(steps); k++)
+			show_step(ctl, json_array_get(steps, k));
+	}
+	fprintf(ctl->out, "test: %s: %s\n", ctl->item != NULL ? ctl->item : ctl->pairing,
+		json_is_true(json_object_get(document, "ok")) ? "ok; that it may write was not tried" : "FAILED");
+}
+
+/* The name of an endpoint stands for the first pairing that has a mailbox there. */
+static void endpoint_to_pairing(struct ctl *ctl, const struct conf *conf)
+{
+	if (conf_find_pairing(conf, ctl->pairing) != NULL)
+		return;
+	for (size_t i = 0; i < conf->n_pairings; i++) {
+		for (int s = 0; s < SIDES; s++) {
+			if (strcmp(conf->pairings[i].mailbox[s].endpoint->name, ctl->pairing) != 0)
+				continue;
+			ctl->item = ctl->pairing;
+			ctl->pairing = conf->pairings[i].name;
+			return;
+		}
+	}
+}
+
+static int test(struct ctl *ctl)
+{
+	static const struct link_request request = { .cmd = "test", .who = LINK_ANYBODY, .failed = EXIT_FAILED };
+	struct conf *conf = NULL;
+	int rc = ctl_load(ctl, false, &conf);
+
+	if (rc == EXIT_OK) {
+		endpoint_to_pairing(ctl, conf);
+		rc = link_show(ctl, &request, show_test);
+	}
+	conf_free(&conf);
+	return rc;
+}
+
+const struct ctl_command ctl_test = {
+	"test", ARGS_PAIRING, OPT_JSON, "can both sides (or an endpoint) be logged on to and read?", test,
+};
 const struct ctl_command ctl_plan = {
 	"plan", ARGS_PAIRING, OPT_JSON | OPT_SUBJECTS, "what a pass would do, without doing it",
 	plan,

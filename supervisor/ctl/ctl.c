@@ -7,7 +7,7 @@
 
 static const struct ctl_command *const commands[] = {
 	&ctl_status, &ctl_log, &ctl_sync, &ctl_stop, &ctl_start, &ctl_resume,
-	&ctl_plan, &ctl_verify, &ctl_explain, &ctl_journal, &ctl_quarantine, &ctl_release,
+	&ctl_test, &ctl_plan, &ctl_verify, &ctl_explain, &ctl_journal, &ctl_quarantine, &ctl_release,
 	&ctl_check_config, &ctl_print_config, &ctl_reload,
 };
 

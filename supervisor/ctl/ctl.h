@@ -46,7 +46,7 @@ struct ctl_command {
 	int (*run)(struct ctl *ctl);
 };
 extern const struct ctl_command ctl_check_config, ctl_print_config, ctl_status, ctl_sync, ctl_stop, ctl_start,
-	ctl_resume, ctl_release, ctl_quarantine, ctl_journal, ctl_explain, ctl_plan, ctl_verify, ctl_log,
+	ctl_resume, ctl_release, ctl_quarantine, ctl_journal, ctl_explain, ctl_plan, ctl_verify, ctl_test, ctl_log,
 	ctl_reload;
 
 /* The whole command; main() is only this. */

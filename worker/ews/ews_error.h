@@ -7,6 +7,8 @@
 
 /* "NoError": E_OK; unknown ones: E_ITEM_REFUSED. */
 enum code ews_error_code(struct span response_code);
+/* What a person can do about it: static text, or NULL where the code's own remedy says it. */
+const char *ews_error_advice(struct span response_code);
 /* The rest of a batch was given up after a hard failure: ask it again. */
 bool ews_error_stopped(struct span response_code);
 /* It concerns the whole side: the call ends with it. */

@@ -111,6 +111,7 @@ static enum code fault_of(struct ews *e, struct arena *arena, struct ews_call *c
 {
 	struct span name = ews_parser_fault(p);
 	enum code rc = ews_error_code(name);
+	const char *advice = ews_error_advice(name);
 	char text[128];
 
 	snprintf(text, sizeof(text), SPAN_FMT, SPAN_ARG(name));
@@ -121,8 +122,9 @@ static enum code fault_of(struct ews *e, struct arena *arena, struct ews_call *c
 		rc = E_SERVER;               /* of which item is not told */
 	else if (rc == E_ITEM_REFUSED || rc == E_FOLDER_REFUSED)
 		rc = E_LOGON_FAILED;
-	return err_set(&c->err, rc, "endpoint %s refused a request: " SPAN_FMT " (%s)", e->ep->env.conf->name,
-		       SPAN_ARG(ews_parser_fault_text(p)), text);
+	return err_set(&c->err, rc, "endpoint %s refused a request: " SPAN_FMT " (%s)%s%s",
+		       e->ep->env.conf->name, SPAN_ARG(ews_parser_fault_text(p)), text, advice != NULL ? "; " : "",
+		       advice != NULL ? advice : "");
 }
 
 /* What was no 2xx is often a fault. */

@@ -205,6 +205,7 @@ enum code pass_ask(struct pass *p, struct err *err)
 	case PASS_SYNC:
 	case PASS_PLAN:
 	case PASS_VERIFY:
+	case PASS_TEST:
 		break;
 	}
 	return err_set(err, E_INTERNAL, "no such question");

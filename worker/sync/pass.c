@@ -367,6 +367,23 @@ static enum code open_base(struct pass *p, struct err *err)
 	return rc;
 }
 
+/* What needs both sides. */
+static enum code both_sides(struct pass *p, struct err *err)
+{
+	enum code rc = open_both(p, err);
+
+	if (rc == E_OK)
+		rc = check_identity(p, err);
+	if (rc != E_OK)
+		return rc;
+	if (p->env->mode == PASS_VERIFY)
+		return pass_verify(p, err);
+	if (p->env->mode == PASS_SYNC)
+		return sync_pass(p, err);
+	rc = read_and_plan(p, err);
+	return rc == E_OK ? pass_report_plan(p, err) : rc;
+}
+
 static enum code run(struct pass *p, struct err *err)
 {
 	struct side_ctx ctx[SIDES];
@@ -378,7 +395,7 @@ static enum code run(struct pass *p, struct err *err)
 		return rc == E_OK ? pass_ask(p, err) : rc;
 	}
 	rc = open_base(p, err);
-	if (rc == E_OK)
+	if (rc == E_OK && p->env->mode == PASS_SYNC)
 		rc = base_journal_begin(p->base, err);
 	if (rc == E_OK)
 		rc = base_meta_get(p->base, "first_done", p->arena, &done, err);
@@ -387,17 +404,7 @@ static enum code run(struct pass *p, struct err *err)
 		rc = make_endpoints(p, ctx, err);
 	}
 	if (rc == E_OK)
-		rc = open_both(p, err);
-	if (rc == E_OK)
-		rc = check_identity(p, err);
-	if (rc == E_OK && p->env->mode == PASS_VERIFY)
-		rc = pass_verify(p, err);
-	else if (rc == E_OK && p->env->mode == PASS_PLAN)
-		rc = read_and_plan(p, err);
-	else if (rc == E_OK)
-		rc = sync_pass(p, err);
-	if (rc == E_OK && p->env->mode == PASS_PLAN)
-		rc = pass_report_plan(p, err);
+		rc = p->env->mode == PASS_TEST ? pass_try(p, err) : both_sides(p, err);
 	/* endpoints close while the base is still open: they may store small things */
 	for (int s = 0; s < SIDES; s++) {
 		if (p->ep[s] != NULL) {

@@ -13,6 +13,7 @@
 /* Those from PASS_QUARANTINE on are questions to the state alone: no side is asked, none logs on. */
 enum pass_mode {
 	PASS_SYNC, PASS_PLAN, PASS_VERIFY,
+	PASS_TEST,         /* how far each side lets us in; `item`: only the endpoint of that name */
 	PASS_QUARANTINE,   /* list what was left out; `act`: and try it again at the next pass */
 	PASS_RELEASE,      /* let go what is held back; `act`: drop it instead */
 	PASS_JOURNAL,      /* what passes did */
@@ -30,7 +31,7 @@ struct pass_env {
 	bool subjects;                       /* verify, plan: show subjects */
 	bool act;                            /* see the modes above */
 	uint32_t limit;                      /* journal: newest rows; 0 = all */
-	const char *item;                    /* explain: a Message-ID, FOLDER:UID or key:HEX */
+	const char *item;                    /* explain: a Message-ID, FOLDER:UID or key:HEX; test: see above */
 	void *ctx;
 	enum code (*secret)(void *ctx, enum side side, const char *purpose, struct secret **secret_r, struct err *err);
 	/* A side logged on (E_OK) or was refused (E_LOGON_FAILED) or failed otherwise. */
@@ -53,7 +54,7 @@ struct pass_result {
 	uint64_t done, todo;                 /* items that are equal now / still to do */
 	uint64_t quarantined, held;          /* items that are left out / held back now */
 	bool first_done;                     /* the first complete pass is behind this pairing */
-	int verdict;                         /* verify: 0 equal, 1 differs, 2 incomplete */
+	int verdict;                         /* verify: 0 equal, 1 differs, 2 incomplete; test: 0 good, 1 not */
 };
 
 void pass_run(const struct pass_env *env, struct pass_result *result);
