@@ -45,12 +45,17 @@ static struct http_req get(const char *path)
 	return (struct http_req){ .method = "GET", .url = arena_printf(arena, "%s%s", peer.url, path) };
 }
 
-static struct http *start(http_peer_fn *fn)
+static struct http *start_as(enum http_peer_cert cert, http_peer_fn *fn)
 {
 	arena = arena_new((size_t)256 << 20);
 	err = (struct err)ERR_INIT;
-	http_peer_start(&peer, PEER_PLAIN, fn);
-	return client(NULL, PASSWORD);
+	http_peer_start(&peer, cert, fn);
+	return client(cert == PEER_PLAIN ? NULL : http_peer_ca(), PASSWORD);
+}
+
+static struct http *start(http_peer_fn *fn)
+{
+	return start_as(PEER_PLAIN, fn);
 }
 
 static void stop(struct http *h)
@@ -352,9 +357,9 @@ static struct span long_body(void)
 static void test_once(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 4; i++) {
-		struct http *h = start(fickle);
-		struct span body = i < 2 ? SPAN_LIT("body") : long_body();
+	for (int i = 0; i < 8; i++) {
+		struct http *h = start_as(i < 4 ? PEER_PLAIN : PEER_GOOD, fickle);
+		struct span body = i % 4 < 2 ? SPAN_LIT("body") : long_body();
 		bool once = i % 2 == 1;
 		struct http_req warm = post("/warm", body, once), r = post("/fickle", body, once);
 
