@@ -338,15 +338,16 @@ static bool work_left(const struct apply *a)
 	return false;
 }
 
-/* Creates that were not reached keep their folder's cursor where it is. */
+/* Creates that were not reached, read ahead or not, keep their folder's cursor where it is. */
 static bool mark_unreached(struct apply *a)
 {
 	bool any = false;
 
 	for (int s = 0; s < SIDES; s++) {
 		struct stream *st = &a->stream[s];
+		size_t at = st->at - (st->next != NULL ? st->next->n : 0);
 
-		for (size_t i = st->at; i < st->n_creates; i++) {
+		for (size_t i = at; i < st->n_creates; i++) {
 			const struct plan_op *op = st->creates[i];
 
 			a->p->plan.folders[op->folder].dirty[side_other((enum side)s)] = true;
@@ -366,7 +367,7 @@ static enum code apply_rounds(struct apply *a, struct err *err)
 
 	for (int s = 0; s < SIDES; s++)
 		ask_bodies(a, (enum side)s);
-	while (rc == E_OK && work_left(a))
+	while (rc == E_OK && work_left(a) && (a->rounds == 0 || !apply_slice_over(a)))
 		rc = one_round(a, err);
 	enum code last = finish_round(a, &a->round[a->rounds % 2], rc == E_OK ? err : NULL);
 	rc = rc == E_OK ? last : rc;
