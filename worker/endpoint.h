@@ -228,6 +228,9 @@ struct ep_ops {
 	enum code (*apply)(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err);
 	enum code (*folders)(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops,
 			size_t n, struct err *err);
+	/* What the organisation itself says of how to reach this mailbox, for a person; also after a failed open.
+	 * NULL: there is no such service for this protocol. */
+	enum code (*advise)(struct endpoint *ep, struct arena *arena, const char **text_r, struct err *err);
 };
 
 struct fiber;
@@ -259,13 +262,14 @@ enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_
 /* Closes (waiting for what is under way) and frees. */
 void ep_free(struct endpoint **ep);
 
-enum ep_verb { EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_APPLY, EP_V_FOLDERS };
+enum ep_verb { EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_APPLY, EP_V_FOLDERS, EP_V_ADVISE };
 
 /* A request: fill verb, arena and the array of that verb; keep it until collected. */
 struct ep_req {
 	enum ep_verb verb;
 	struct arena *arena;
-	void *items;                     /* struct ep_list *, ep_changes *, ep_meta *, ep_fetch *, ep_op *, ... */
+	void *items;                     /* struct ep_list *, ep_changes *, ep_meta *, ep_fetch *, ep_op *, ...;
+					  * EP_V_ADVISE: const char ** */
 	size_t n;
 	/* out */
 	enum code code;

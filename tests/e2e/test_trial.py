@@ -112,10 +112,12 @@ def test_exchange_tells_which_right_is_missing(make):
         config.write()
         doc = config.ctl("test", "corp", "--json").json()
         assert doc["ok"] and "calendar" in str(doc).lower(), doc
+        found = next(s for s in doc["sides"][0]["steps"] if s["step"] == "autodiscover")
+        assert "inside " + exchange.url in found["what"] and "configured" not in found["what"], found
         exchange.ask("user", login=SERVICE, password=PASSWORD)
         r = config.ctl("test", "corp", "--json")
         ways, last = steps(r.json(), "left")
-        assert r.rc == 1 and not last["ok"] and last["step"] in ("logon", "mailbox"), r
+        assert r.rc == 1 and not last["ok"] and list(ways) == ["connect", "logon"], r
         assert "ApplicationImpersonation" in last["reason"] + last["remedy"], last
     finally:
         exchange.stop()

@@ -50,6 +50,19 @@ struct ews {
 	const char *headers[6];
 };
 
+/* --- ews_endpoint.c --- */
+/* A client with this mailbox's credentials; http_free(). */
+enum code ews_client(struct ews *e, struct http **http_r, struct err *err) MS_MUST_USE;
+
+/* --- ews_discover.c --- */
+struct ews_discovered {
+	struct span inside, outside;     /* URLs of the web service; SPAN_NONE: it names none */
+	struct span redirect, error;     /* another place to ask; why it tells nothing */
+};
+/* An answer of Autodiscover (response schema 2006a). In the arena. E_PROTOCOL: no XML, or too large. */
+enum code ews_discover_read(struct arena *arena, struct span answer, struct ews_discovered *found_r,
+			    struct err *err) MS_MUST_USE;
+
 /* --- ews_props.c: properties without an element of their own --- */
 
 #define EWS_GUID "6b1e5a7c-41f0-4d43-9d2e-7a5f0c8b3e61"   /* our own set */
@@ -148,6 +161,7 @@ const char *ews_element(enum ep_kind kind);
 /* --- the verbs --- */
 
 enum code ews_open(struct endpoint *ep, struct err *err);
+enum code ews_advise_verb(struct endpoint *ep, struct arena *arena, const char **text_r, struct err *err);
 enum code ews_list_verb(struct endpoint *ep, struct arena *arena, struct ep_list *list_r, struct err *err);
 enum code ews_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_changes *c, size_t n, struct err *err);
 enum code ews_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);

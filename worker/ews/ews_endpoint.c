@@ -35,7 +35,7 @@ static enum http_auth auth_of(const struct conf_endpoint *conf)
 	     : strcmp(auth, "oauth") == 0 ? HTTP_AUTH_BEARER : HTTP_AUTH_BASIC;
 }
 
-static enum code make_client(struct ews *e, struct err *err)
+enum code ews_client(struct ews *e, struct http **http_r, struct err *err)
 {
 	struct endpoint *ep = e->ep;
 	const struct conf_endpoint *conf = ep->env.conf;
@@ -51,7 +51,7 @@ static enum code make_client(struct ews *e, struct err *err)
 	if (rc != E_OK)
 		return rc;
 	e->in_flight = hc.in_flight;
-	rc = http_new(&hc, &e->http, err);
+	rc = http_new(&hc, http_r, err);
 	if (rc != E_OK)
 		secret_free(&hc.secret);
 	return rc;
@@ -211,7 +211,7 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 	e->delegate = service && strcmp(access, "delegate") == 0;
 	e->impersonate = service && !e->delegate;
 	e->v2013 = true;
-	rc = make_client(e, err);
+	rc = ews_client(e, &e->http, err);
 	if (rc == E_OK)
 		rc = find_url(e, err);
 	if (rc != E_OK)
@@ -252,6 +252,7 @@ const struct ep_ops ep_ews = {
 	.make = make,
 	.open = ews_open,
 	.close = close_verb,
+	.advise = ews_advise_verb,
 	.list = ews_list_verb,
 	.changes = ews_changes_verb,
 	.describe = ews_describe_verb,

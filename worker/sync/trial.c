@@ -8,8 +8,10 @@
 #include <jansson.h>
 
 /* In the order in which a side lets us in. */
-enum step { STEP_CONNECT, STEP_TLS, STEP_LOGON, STEP_MAILBOX, STEP_FOLDERS, STEP_READ, STEPS };
-static const char *const step_names[STEPS] = { "connect", "tls", "logon", "mailbox", "folders", "read" };
+enum step { STEP_CONNECT, STEP_TLS, STEP_LOGON, STEP_MAILBOX, STEP_FOLDERS, STEP_READ, STEP_ADVICE, STEPS };
+static const char *const step_names[STEPS] = {
+	"connect", "tls", "logon", "mailbox", "folders", "read", "autodiscover",
+};
 
 struct trial {
 	struct pass *p;
@@ -86,6 +88,20 @@ static void failed(struct trial *t, enum step step, const struct err *why)
 
 /* --- the steps --- */
 
+/* What the organisation itself names; that it names nothing is no failure. A password that was refused is not
+ * sent again. */
+static void ask_advice(struct trial *t, enum code opened)
+{
+	struct endpoint *ep = t->p->ep[t->side];
+	const char *text = NULL;
+	struct err why = ERR_INIT;
+
+	if (ep->ops->advise == NULL || failed_at(opened) == STEP_LOGON)
+		return;
+	enum code rc = ep_call(ep, EP_V_ADVISE, t->p->arena, &text, 1, &why);
+	passed(t, STEP_ADVICE, rc == E_OK ? text : err_text(&why));
+}
+
 static bool open_side(struct trial *t)
 {
 	struct endpoint *ep = t->p->ep[t->side];
@@ -99,6 +115,7 @@ static bool open_side(struct trial *t)
 		failed(t, has_step(t, last) ? last : STEP_MAILBOX, &why);
 	else if (ep->missing.code != E_OK)
 		failed(t, STEP_MAILBOX, &ep->missing);
+	ask_advice(t, rc);
 	return rc == E_OK;
 }
 
