@@ -489,6 +489,19 @@ def test_one_item_refused(pair, exchange, code, kind):  # noqa: F811
     settle_once(pair)
 
 
+@pytest.mark.parametrize("after", (0, 1, 2))
+@pytest.mark.parametrize("op", ("CreateItem", "UpdateItem", "MoveItem", "DeleteItem"))
+def test_answer_that_says_nothing_of_an_element(pair, exchange, op, after):  # noqa: F811
+    """It may have been carried out: it is not asked again, the next pass looks. Nor is an id taken for another one's."""
+    WRITES[op](pair)
+    exchange.ask("counts", reset=True)
+    exchange.ask("fault", op=op, kind="mute", after=after)
+    pass_(pair)
+    struck(exchange)
+    assert exchange.ask("counts")["counts"][op] == 1
+    settle_once(pair)
+
+
 @pytest.mark.parametrize("op", ("UpdateItem", "MoveItem", "DeleteItem"))
 @pytest.mark.parametrize("kind", ("error", "batch-stop"))
 def test_one_change_refused(pair, exchange, op, kind):  # noqa: F811

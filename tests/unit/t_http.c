@@ -450,11 +450,56 @@ static void test_throttled(void **state)
 	assert_int_equal(ask(h, "/507", &r), E_OK);
 	assert_int_equal(r.status, 507);
 	assert_true(span_eq_str(r.answer, "full"));
+	r = get("/503wait");
+	assert_int_equal(http_run(h, arena, &r, 1, &err), E_THROTTLED);
+	assert_int_equal(r.wait_ms, 3000);
 	for (size_t i = 0; i < ARRAY_LEN(many); i++)
 		many[i] = get("/429");
 	assert_int_equal(http_run(h, arena, many, ARRAY_LEN(many), &err), E_THROTTLED);
 	assert_int_equal(many[0].code, E_THROTTLED);
 	assert_int_equal(many[19].code, E_CANCELLED);
+	assert_false(many[19].sent);
+	stop(h);
+}
+
+static bool says_full(const struct http_req *r)
+{
+	return span_eq_str(r->answer, "full");
+}
+
+static enum code busy(void *ctx, struct span piece, struct err *e)
+{
+	(void)ctx;
+	err_set(e, E_THROTTLED, SPAN_FMT, SPAN_ARG(piece));
+	e->wait_ms = 7;
+	return E_THROTTLED;
+}
+
+/* An answer that the client's owner understands ends the call as a refusal does: nothing more is started. */
+static void test_ended_by_an_answer(void **state)
+{
+	(void)state;
+	struct http *h = start(unwilling);
+	struct http_req many[20];
+
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		many[i] = get("/507");
+		many[i].ends = says_full;
+	}
+	assert_int_equal(http_run(h, arena, many, ARRAY_LEN(many), &err), E_OK);
+	assert_int_equal(many[0].code, E_OK);
+	assert_int_equal(many[0].status, 507);
+	assert_int_equal(many[19].code, E_CANCELLED);
+	assert_false(many[19].sent);
+	stop(h);
+	h = start(echo);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		many[i] = get("/");
+		many[i].sink = busy;
+	}
+	assert_int_equal(http_run(h, arena, many, ARRAY_LEN(many), &err), E_THROTTLED);
+	assert_int_equal(err.wait_ms, 7);
+	assert_int_equal(many[0].wait_ms, 7);
 	assert_false(many[19].sent);
 	stop(h);
 }
@@ -642,7 +687,8 @@ int main(void)
 		cmocka_unit_test(test_plain), cmocka_unit_test(test_batch), cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_redirects), cmocka_unit_test(test_logons), cmocka_unit_test(test_once),
 		cmocka_unit_test(test_once_and_asked_again), cmocka_unit_test(test_throttled),
-		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_cancel), cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_ended_by_an_answer), cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_cancel), cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_urls_refused), cmocka_unit_test(test_jailed), cmocka_unit_test(test_trace),
 	};
 

@@ -1,7 +1,8 @@
 /* ews_batch.c - elements of requests in batches, several requests at a time.
  *
- * 1. The answer's messages stand in the order of the request's elements; one that has no message is asked again,
- *    unless it is a write, which may have been made.
+ * 1. The answer's messages stand in the order of the request's elements. An element that has none is asked again. Not
+ *    so a write, which may have been made; and an answer to writes that has not as many messages as they are is about
+ *    nobody knows which of them.
  * 2. After a hard failure the server gives up the rest of a batch (ErrorBatchProcessingStopped): that goes again,
  *    each alone. So do the elements of a request that failed as a whole without being about the side.
  * 3. An element is asked at most three times.
@@ -15,7 +16,7 @@
 struct request {
 	struct ews_batch *b;
 	struct ews_el **els;
-	size_t n;
+	size_t n, told;                  /* elements, and messages */
 	struct ews_call call;
 	enum code side;                  /* of a message that concerns all */
 };
@@ -42,6 +43,7 @@ static enum code on_message(void *ctx, size_t message, const struct ews_object *
 
 	if (message >= r->n)
 		return err_set(err, E_PROTOCOL, "the server answered more than it was asked");
+	r->told++;
 	if (ews_error_stopped(ews_text(m, "ResponseCode"))) {
 		r->els[message]->alone = r->els[message]->stopped = true;
 		return E_OK;
@@ -110,11 +112,17 @@ static bool was_heard(const struct ews_call *c)
 static void settle(struct request *r)
 {
 	const struct ews_call *c = &r->call;
+	bool astray = r->b->writes && c->code == E_OK && r->told != r->n;
 
 	for (size_t i = 0; i < r->n; i++) {
 		struct ews_el *el = r->els[i];
 
 		el->sent |= c->http.sent;
+		if (astray) {
+			el->code = E_ITEM_UNCERTAIN;
+			el->text = "the server's answer is not about all that it was asked to do";
+			continue;
+		}
 		if (el->code != E_CANCELLED || c->code == E_CANCELLED || ews_error_is_side(c->code))
 			continue;
 		if (r->b->writes && was_heard(c) && !el->stopped) {

@@ -179,7 +179,8 @@ static enum code on_object(void *ctx, struct ews_el *el, const struct ews_object
 	enum code rc;
 
 	(void)ctx;
-	(void)err;
+	if (!g->exception && !span_eq(ews_text(o, "ItemId@Id"), g->id))
+		return err_set(err, E_PROTOCOL, "the server answered about another item than it was asked for");
 	if (!span_eq_str(o->name, g->r->map->element)) {
 		el->code = E_ITEM_REFUSED;
 		el->text = "this is an item of another kind";

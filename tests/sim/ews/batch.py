@@ -1,6 +1,6 @@
 """One answer per element of a request, and what stops a batch."""
 
-from faults import Stop
+from faults import Mute, Stop
 from soap import EwsError, failure, success
 
 # After such an error nothing of the batch is tried any more.
@@ -19,9 +19,12 @@ def run(call, op, things, one, *empty, box=None):
             if whole:
                 raise whole
             then = call.org.faults.element(op, box or call.own)
-            out.append(success(op, *one(thing)))
+            answer = success(op, *one(thing))
             if then:
                 raise then
+            out.append(answer)
+        except Mute:
+            pass
         except EwsError as e:
             stopped = isinstance(e, Stop) or e.code in STOPPING
             out.append(failure(op, e, *empty))

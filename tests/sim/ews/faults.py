@@ -4,7 +4,7 @@ A rule is a dict:
   kind     busy (fault ErrorServerBusy with `backoff` ms), busy-message (the same as HTTP 200), http (status
            `status`), fault (SOAP fault `code`), error (one element is answered `code`), batch-stop (one element is
            answered `code`, those after it ErrorBatchProcessingStopped), drop-before, drop-after (the connection is
-           cut before or after an element was carried out), drop (cut before anything), delay (`seconds`),
+           cut before or after an element was carried out), mute (it is carried out and not answered), drop (cut before anything), delay (`seconds`),
            meanwhile (`ask`, a control verb: another client is faster than this request)
   op       name of the operation, default all;  mailbox: only requests for this one
   after    this many matching requests (or elements, for the kinds that are of elements) pass first
@@ -15,11 +15,15 @@ import time
 
 from soap import EwsError, Fault
 
-OF_ELEMENTS = ("error", "batch-stop", "drop-before", "drop-after")
+OF_ELEMENTS = ("error", "batch-stop", "drop-before", "drop-after", "mute")
 
 
 class Drop(Exception):
     """Cut the connection without an answer."""
+
+
+class Mute(Exception):
+    """Say nothing of this element."""
 
 
 class Status(Exception):
@@ -95,7 +99,7 @@ class Faults:
             return None
         if rule["kind"] == "drop-before":
             raise Drop()
-        if rule["kind"] == "drop-after":
-            return Drop()
+        if rule["kind"] in ("drop-after", "mute"):
+            return Drop() if rule["kind"] == "drop-after" else Mute()
         make = Stop if rule["kind"] == "batch-stop" else EwsError
         raise make(rule.get("code", "ErrorInternalServerTransientError"), rule.get("text"))
