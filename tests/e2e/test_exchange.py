@@ -185,6 +185,26 @@ def test_nothing_changed_is_cheap(settled, exchange):
     assert counts.get("GetItem", 0) == 0 and counts["FindFolder"] == 1 and counts["GetFolder"] == 1
 
 
+def test_round_trips_of_a_thousand_messages(build, exchange):
+    """From IMAP to Exchange in batches; then nothing changed: two requests and one for each folder that tells nothing."""
+    pair = build(other="imap")
+    pair.right.put(*(plain(n, folder="INBOX" if n % 3 else "Archive", size=300) for n in range(1000)))
+    exchange.ask("counts", reset=True)
+    pair.once()
+    counts = exchange.ask("counts")["counts"]
+    assert sum(counts.values()) <= 110, counts
+    assert counts["CreateItem"] <= 30, counts
+    pair.once()
+    same(pair)
+    exchange.ask("counts", reset=True)
+    pair.once()
+    counts = exchange.ask("counts")["counts"]
+    assert set(counts) <= {"GetFolder", "FindFolder", "SyncFolderItems"}, counts
+    assert counts["GetFolder"] == counts["FindFolder"] == 1, counts
+    assert counts.get("SyncFolderItems", 0) <= len(pair.left.folders()), counts
+
+
+
 def test_folders(settled):
     settled.left.create("Projekte/Alt")
     settled.right.create("Rechts")
