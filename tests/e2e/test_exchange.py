@@ -204,7 +204,6 @@ def test_round_trips_of_a_thousand_messages(build, exchange):
     assert counts.get("SyncFolderItems", 0) <= len(pair.left.folders()), counts
 
 
-
 def test_folders(settled):
     settled.left.create("Projekte/Alt")
     settled.right.create("Rechts")
