@@ -77,6 +77,8 @@ struct record_patch {
 					 * from there, and the time stamps */
 };
 
+/* The order of changes in a patch. */
+int record_change_cmp(const struct record_change *a, const struct record_change *b);
 /* What changed from base to now (base NULL: everything is new). Points into both. */
 struct record_patch record_diff(struct arena *arena, const struct record *base, const struct record *now);
 /* A new record: `now` with the patch in it; what the patch does not name stays. now NULL: a copy of

@@ -54,7 +54,6 @@ size_t record_from(const struct record *record, struct span comp);      /* index
 
 /* --- record_patch.c --- */
 bool record_is_begin(struct span prop);
-int record_change_cmp(const struct record_change *a, const struct record_change *b);
 void record_change_add(struct arena *arena, struct record_patch *patch, size_t *cap, struct record_change change);
 const struct record_change *record_change_find(const struct record_patch *patch, const struct record_entry *key);
 size_t record_change_from(const struct record_patch *patch, struct span comp);  /* index of its first change */

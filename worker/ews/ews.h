@@ -45,6 +45,8 @@ struct ews {
 	unsigned int version;            /* index of the RequestServerVersion in use */
 	bool v2013;                      /* its Flag and SuppressReadReceipts are known there */
 	bool proven;                     /* the credentials were good for a request */
+	bool zone_asked;
+	const char *zone;                /* the mailbox's, by its Windows name; NULL: UTC; see ews_zone.c */
 	struct span place[EWS_PLACES];   /* FolderIds; empty: the mailbox has none */
 	uint32_t in_flight;
 	const char *headers[6];
@@ -94,6 +96,11 @@ enum code ews_outcome(const struct ews_object *message, const char *what, struct
 /* <t:FolderId .../>, or the distinguished one (with the mailbox where access is delegated). */
 void ews_folder_id(struct buf *b, const struct ep_folder *folder);
 void ews_place_id(struct ews *e, struct buf *b, enum ews_place place);
+
+/* --- ews_zone.c --- */
+
+/* Makes sure that `zone` was asked for. A mailbox that never had one is no failure. */
+enum code ews_ask_zone(struct ews *e, struct arena *arena, struct err *err) MS_MUST_USE;
 
 /* --- ews_batch.c: elements in batches --- */
 

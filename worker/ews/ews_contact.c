@@ -11,6 +11,8 @@
 #include <stdio.h>
 
 #define TYPES_MAX 8
+#define NUMBERS_MAX 100
+#define FIRST_YEAR "1601"             /* the server knows no day before */
 
 static const struct ews_prop name_prefix = { .tag = 0x3A45, .type = "String" };
 static const struct ews_prop personal_page = { .tag = 0x3A50, .type = "String" };
@@ -22,7 +24,8 @@ static const struct plain { const char *prop, *uri, *element; } plain[] = {
 	{ "X-MANAGER", "contacts:Manager", "Manager" }, { "X-ASSISTANT", "contacts:AssistantName", "AssistantName" },
 };
 
-/* Types in the order of the alphabet, as they stand in a record; of several rows the first that is free. */
+/* Types in the order of the alphabet, as they stand in a record. A number takes the first free row of just its types,
+ * or else the first of which it has all types: HOME and MSG is a HOME number, and what fits nowhere is another one. */
 static const struct phone { const char *key, *types; } phones[] = {
 	{ "MobilePhone", "CELL" }, { "HomeFax", "FAX,HOME" }, { "BusinessFax", "FAX,WORK" }, { "OtherFax", "FAX" },
 	{ "Pager", "PAGER" }, { "CarPhone", "CAR" }, { "Isdn", "ISDN" }, { "HomePhone", "HOME" },
@@ -249,33 +252,68 @@ static void set_name(const struct record *r, struct ews_values *vs)
 	}
 }
 
+static bool has_type(struct span types, struct span type)
+{
+	struct span one;
+
+	while (span_next(&types, ',', &one))
+		if (span_eq(one, type))
+			return true;
+	return false;
+}
+
+static bool has_types(const char *types, const char *wanted)
+{
+	struct span rest = span_of(wanted), one;
+
+	while (wanted[0] != '\0' && span_next(&rest, ',', &one))
+		if (!has_type(span_of(types), one))
+			return false;
+	return true;
+}
+
+/* Those whose order is the user's come first. */
 static void set_entries(const struct record *r, struct ews_values *vs, const char *prop, const char *uri,
 			const char *element, const char *prefix)
 {
 	struct content_line line;
-	size_t at = 0;
+	unsigned int n = 0;
 
-	for (unsigned int i = 1; i <= 3 && ews_next_line(vs->arena, r, "VCARD", prop, &at, &line); i++)
-		ews_set_entry(vs, uri, element, arena_printf(vs->arena, "%s%u", prefix, i), NULL,
-			      text_unescape(vs->arena, line.value));
+	for (int preferred = 1; preferred >= 0; preferred--)
+		for (size_t at = 0; n < 3 && ews_next_line(vs->arena, r, "VCARD", prop, &at, &line);)
+			if ((content_param(&line, "PREF") != NULL) == (preferred == 1))
+				ews_set_entry(vs, uri, element, arena_printf(vs->arena, "%s%u", prefix, ++n), NULL,
+					      text_unescape(vs->arena, line.value));
+}
+
+/* The first free row for a number of these types; ARRAY_LEN(phones): none. */
+static size_t phone_row(const bool *used, const char *types, bool exact)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(phones) && (used[i] || !(exact ? strcmp(types, phones[i].types) == 0
+							    : has_types(types, phones[i].types))))
+		i++;
+	return i;
 }
 
 static void set_phones(const struct record *r, struct ews_values *vs)
 {
-	bool used[ARRAY_LEN(phones)] = { false };
+	bool used[ARRAY_LEN(phones)] = { false }, done[NUMBERS_MAX] = { false };
 	struct content_line line;
-	size_t at = 0;
 
-	while (ews_next_line(vs->arena, r, "VCARD", "TEL", &at, &line)) {
-		const char *types = types_of(vs->arena, &line);
+	for (int exact = 1; exact >= 0; exact--) {
+		size_t at = 0;
 
-		for (size_t i = 0; i < ARRAY_LEN(phones); i++) {
-			if (used[i] || strcmp(types, phones[i].types) != 0)
+		for (size_t n = 0; n < NUMBERS_MAX && ews_next_line(vs->arena, r, "VCARD", "TEL", &at, &line); n++) {
+			size_t row = done[n] ? ARRAY_LEN(phones)
+					     : phone_row(used, types_of(vs->arena, &line), exact == 1);
+
+			if (row == ARRAY_LEN(phones))
 				continue;
-			used[i] = true;
-			ews_set_entry(vs, "contacts:PhoneNumber", "PhoneNumbers", phones[i].key, NULL,
+			used[row] = done[n] = true;
+			ews_set_entry(vs, "contacts:PhoneNumber", "PhoneNumbers", phones[row].key, NULL,
 				      text_unescape(vs->arena, line.value));
-			break;
 		}
 	}
 }
@@ -291,7 +329,7 @@ static void set_places(const struct record *r, struct ews_values *vs)
 		struct span f[ADR_FIELDS] = { { NULL, 0 } };
 		size_t i = 0;
 
-		while (i < ARRAY_LEN(places) && (used[i] || strcmp(types, places[i].types) != 0))
+		while (i < ARRAY_LEN(places) && (used[i] || !has_types(types, places[i].types)))
 			i++;
 		if (i == ARRAY_LEN(places))
 			continue;
@@ -343,7 +381,7 @@ static enum code contact_values(const struct record *r, const char *comp, struct
 	set_pages(r, vs);
 	for (size_t i = 0; i < ARRAY_LEN(days); i++) {
 		v = record_text(vs->arena, r, comp, days[i].prop);
-		if (v.n != 8 || span_find(v, 0, '-') != SIZE_MAX)
+		if (v.n != 8 || span_cmp(v, SPAN_LIT(FIRST_YEAR)) < 0)
 			continue;
 		const char *day = arena_printf(vs->arena, "%.4s-%.2s-%.2sT11:59:00Z", v.p, v.p + 4, v.p + 6);
 		if (ews_read_time(span_of(day), &when, NULL))

@@ -1,21 +1,20 @@
 /* ews_event.c - events by fields: times, zones, series, reminders, people.
  *
  * 1. Instants travel in UTC, and the Windows name of the zone beside them. A single event in a zone that Windows does
- *    not know is written in UTC; a series in one is refused, and so are times of no zone at all.
+ *    not know is written in UTC; a series in one is refused. Days are those of the mailbox's own zone, and times of no
+ *    zone are pinned to it: that they have none goes with the rest.
  * 2. The organiser is whom the calendar belongs to, and cannot be set. A meeting of somebody else is an event without
  *    people there; who they are goes with the rest, and nobody can be told anything by mistake.
  * 3. One reminder before the start; others go with the rest.
  */
 #include "ews_map.h"
 
-#include "../data/canon.h"
 #include "../data/text.h"
 #include "../data/when.h"
 
 #include <stdio.h>
 
 #define DAY 86400
-#define ALARM "VEVENT/VALARM:"
 
 static const struct { const char *name, *path; bool optional, resource; } people[] = {
 	{ "RequiredAttendees", "RequiredAttendees/Attendee", false, false },
@@ -47,6 +46,14 @@ static const struct tz *zone_of(struct tz_set *zones, const struct ews_object *o
 	return tz != NULL && span_eq_str(tz_name(tz), "UTC") ? NULL : tz;
 }
 
+/* Midnight of a zone that may not be the one told. */
+static int64_t nearest_day(int64_t local_s)
+{
+	int64_t s = local_s + DAY / 2;
+
+	return (s / DAY - (s % DAY < 0)) * DAY;
+}
+
 static bool read_when(const struct ews_object *o, const char *element, const struct tz *tz, bool date,
 		      struct ews_start *start_r)
 {
@@ -55,12 +62,8 @@ static bool read_when(const struct ews_object *o, const char *element, const str
 	if (!ews_read_time(ews_text(o, element), &utc, NULL))
 		return false;
 	*start_r = (struct ews_start){ date, tz != NULL ? tz_to_local(tz, utc) : utc, tz };
-	if (date) {                          /* midnight of a zone that may not be the one told */
-		int64_t s = start_r->local_s + DAY / 2;
-		int64_t days = s / DAY - (s % DAY < 0);
-
-		*start_r = (struct ews_start){ true, days * DAY, NULL };
-	}
+	if (date)
+		start_r->local_s = nearest_day(start_r->local_s);
 	return true;
 }
 
@@ -77,7 +80,7 @@ static void dates_out(const struct ews_object *o, const struct ews_start *start,
 			continue;
 		s.local_s = s.tz != NULL ? tz_to_local(s.tz, utc) : utc;
 		if (s.date)
-			s.local_s = (s.local_s + DAY / 2) / DAY * DAY;
+			s.local_s = nearest_day(s.local_s);
 		ews_start_line(text, "EXDATE", &s);
 	}
 }
@@ -127,39 +130,37 @@ static struct span below(const struct ews_object *o, size_t from, const char *pa
 	return SPAN_NONE;
 }
 
-static void put_param(struct buf *text, const char *name, struct span value)
+/* RFC 6868: '^' in a value stands before what a value cannot hold. */
+static void put_param(struct arena *arena, struct buf *text, const char *name, struct span value)
 {
-	bool quote = false;
-
+	value = text_clean(arena, value);
 	if (value.n == 0)
 		return;
-	for (size_t i = 0; i < value.n; i++)
-		quote |= strchr(":;,", value.p[i]) != NULL;
-	buf_printf(text, quote ? ";%s=\"" : ";%s=", name);
-	for (size_t i = 0; i < value.n; i++)
-		buf_add_char(text, value.p[i] == '"' || (unsigned char)value.p[i] < ' ' ? '\'' : value.p[i]);
-	buf_add_str(text, quote ? "\"" : "");
+	buf_printf(text, ";%s=\"", name);
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] == '^' || value.p[i] == '"')
+			buf_add_str(text, value.p[i] == '^' ? "^^" : "^'");
+		else
+			buf_add_char(text, value.p[i]);
+	}
+	buf_add_char(text, '"');
 }
 
-static void person(const struct ews_object *o, size_t from, const char *mailbox, const char *name, const char *params,
+static void person(struct arena *arena, const struct ews_object *o, size_t from, const char *name, const char *params,
 		   struct buf *text)
 {
-	char path[64];
-	struct span mail, cn;
+	struct span mail = text_uri(arena, text_clean(arena, below(o, from, "Mailbox/EmailAddress")));
+	struct span cn = below(o, from, "Mailbox/Name");
 
-	snprintf(path, sizeof(path), "%sMailbox/EmailAddress", mailbox);
-	mail = below(o, from, path);
-	snprintf(path, sizeof(path), "%sMailbox/Name", mailbox);
-	cn = below(o, from, path);
 	if (span_find(mail, 0, '@') == SIZE_MAX)
 		return;
 	buf_add_str(text, name);
 	if (!span_eq_nocase(cn, mail))
-		put_param(text, "CN", cn);
+		put_param(arena, text, "CN", cn);
 	buf_printf(text, "%s:mailto:" SPAN_FMT "\r\n", params, SPAN_ARG(mail));
 }
 
-static void people_text(const struct ews_object *o, struct buf *text)
+static void people_text(struct arena *arena, const struct ews_object *o, struct buf *text)
 {
 	bool any = false;
 	char params[96];
@@ -177,13 +178,13 @@ static void people_text(const struct ews_object *o, struct buf *text)
 			snprintf(params, sizeof(params), "%s%s%s%s", people[k].optional ? ";ROLE=OPT-PARTICIPANT" : "",
 				 people[k].resource ? ";CUTYPE=RESOURCE" : "",
 						partstat[0] ? ";PARTSTAT=" : "", partstat);
-			person(o, at - 1, "", "ATTENDEE", params, text);
+			person(arena, o, at - 1, "ATTENDEE", params, text);
 			any = true;
 		}
 	}
 	size_t at = 0;
 	if (any && ews_next(o, "Organizer", &at) != NULL)
-		person(o, at - 1, "", "ORGANIZER", "", text);
+		person(arena, o, at - 1, "ORGANIZER", "", text);
 }
 
 static enum code event_text(struct arena *arena, const struct ews_object *o, const struct ews_start *master,
@@ -204,7 +205,7 @@ static enum code event_text(struct arena *arena, const struct ews_object *o, con
 			ews_line(text, arena, "X-MICROSOFT-CDO-BUSYSTATUS", "", span_of(busy[i].status));
 	if (ews_true(ews_text(o, "IsCancelled")))
 		ews_line(text, arena, "STATUS", "", SPAN_LIT("CANCELLED"));
-	people_text(o, text);
+	people_text(arena, o, text);
 	if (ews_true(ews_text(o, "ReminderIsSet")) && span_u64(minutes, 100000000, &n))
 		buf_printf(text, "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Reminder\r\nTRIGGER:-PT%uM\r\n"
 			   "END:VALARM\r\n", (unsigned int)n);
@@ -219,7 +220,7 @@ static enum code zone_value(struct ews_values *vs, const struct ews_start *start
 	struct span windows = start->tz != NULL ? tz_windows(tz_name(start->tz)) : SPAN_NONE;
 
 	*zone_r = "UTC";
-	if (start->date || start->tz == NULL || span_eq_str(tz_name(start->tz), "UTC"))
+	if (start->tz == NULL || span_eq_str(tz_name(start->tz), "UTC"))
 		return E_OK;
 	if (windows.n == 0 && series)
 		return err_set(err, E_ITEM_REFUSED,
@@ -261,18 +262,20 @@ static enum code times_values(const struct record *r, const char *comp, struct e
 	struct buf xml;
 	enum code rc;
 
-	if (!ews_time_line(vs->arena, r, comp, "DTSTART", &line) || !ews_read_start(zones, &line, &start))
+	if (!ews_time_line(vs->arena, r, comp, "DTSTART", &line) || !ews_read_start(zones, vs->home, &line, &start))
 		return err_set(err, E_ITEM_REFUSED, "Exchange has no events at a time of no known zone");
 	if (ews_time_line(vs->arena, r, comp, "RDATE", &line) || ews_time_line(vs->arena, r, comp, "EXRULE", &line))
 		return err_set(err, E_ITEM_REFUSED, "Exchange has no series with dates of their own (RDATE, EXRULE)");
 	end = start;
-	if (ews_time_line(vs->arena, r, comp, "DTEND", &line) && !ews_read_start(zones, &line, &end))
+	if (ews_time_line(vs->arena, r, comp, "DTEND", &line) && !ews_read_start(zones, vs->home, &line, &end))
 		return err_set(err, E_ITEM_REFUSED, "Exchange has no events at a time of no known zone");
 	rc = zone_value(vs, &start, series, &zone, err);
 	if (rc != E_OK)
 		return rc;
-	if (start.date && end.local_s <= start.local_s)
-		end.local_s = start.local_s + DAY;
+	if (start.date && (!end.date || end.local_s <= start.local_s)) {
+		end = start;
+		end.local_s += DAY;
+	}
 	if (ews_start_utc(&end) < ews_start_utc(&start))
 		return err_set(err, E_ITEM_REFUSED, "the event ends before it begins");
 	set_when(vs, "calendar:Start", "Start", ews_start_utc(&start));
@@ -287,29 +290,6 @@ static enum code times_values(const struct record *r, const char *comp, struct e
 		ews_set_xml(vs, "calendar:Recurrence", "Recurrence", NULL, arena_span(vs->arena, buf_span(&xml)));
 	buf_free(&xml);
 	return rc;
-}
-
-/* Minutes before the start of the first reminder that is shown; -1: there is none. */
-static int64_t reminder_of(const struct record *r, const char *comp, struct arena *arena)
-{
-	size_t n = strlen(comp);
-
-	for (size_t i = 0; i < r->n; i++) {
-		struct span c = r->e[i].comp;
-		struct canon_duration d;
-		struct content_line line;
-
-		if (!span_eq_str(r->e[i].prop, "TRIGGER") || c.n <= n || memcmp(c.p, comp, n) != 0 ||
-		    !span_starts_nocase(span_cut(c, n, c.n), "/VALARM:") || span_find_nocase(c, "EMAIL") != SIZE_MAX)
-			continue;
-		if (!content_parse_line(arena, r->e[i].value, &line) || !canon_duration_parse(line.value, &d) ||
-		    span_eq_nocase_str(content_param_value(&line, "RELATED"), "END"))
-			continue;
-		int64_t s = d.days * DAY + d.seconds;
-		if ((d.negative || s == 0) && s % 60 == 0)
-			return s / 60;
-	}
-	return -1;
 }
 
 static struct span address_of(const struct content_line *line)
@@ -383,6 +363,7 @@ static enum code event_values(const struct record *r, const char *comp, struct e
 {
 	struct tz_set *zones;
 	int64_t minutes;
+	bool reminder;
 	enum code rc;
 
 	if (r->kind != RECORD_EVENT)
@@ -392,10 +373,10 @@ static enum code event_values(const struct record *r, const char *comp, struct e
 	tz_set_free(&zones);
 	if (rc != E_OK)
 		return rc;
-	minutes = reminder_of(r, comp, vs->arena);
+	reminder = ews_alarm_of(vs->arena, r, comp, vs->home, &minutes).n > 0;
 	ews_common_values(r, comp, "DESCRIPTION", vs);
-	ews_set_bool(vs, "item:ReminderIsSet", "ReminderIsSet", minutes >= 0);
-	if (minutes >= 0)
+	ews_set_bool(vs, "item:ReminderIsSet", "ReminderIsSet", reminder);
+	if (reminder)
 		ews_set(vs, "item:ReminderMinutesBeforeStart", "ReminderMinutesBeforeStart",
 			span_of(arena_printf(vs->arena, "%lld", (long long)minutes)));
 	ews_set(vs, "calendar:LegacyFreeBusyStatus", "LegacyFreeBusyStatus", span_of(busy_of(vs->arena, r, comp)));

@@ -22,17 +22,33 @@ static bool is_hex(char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
 }
 
-static bool looks_encoded(struct span s, size_t at)
+static int hex_value(char c)
 {
-	return s.p[at] == '=' && at + 2 < s.n && is_hex(s.p[at + 1]) && is_hex(s.p[at + 2]);
+	return c <= '9' ? c - '0' : c - 'A' + 10;
 }
 
-static bool plain_char(struct span s, size_t at)
+/* Stands in a keyword as it is, but for '=' and a '$' in front. */
+static bool plain_char(unsigned char c)
 {
-	unsigned char c = (unsigned char)s.p[at];
+	return c > ' ' && c < 0x7f && strchr("(){%*\"\\]_", c) == NULL;
+}
 
-	return c > ' ' && c < 0x7f && strchr("(){%*\"\\]_", c) == NULL && !looks_encoded(s, at) &&
-	       !(at == 0 && c == '$');
+/* Behind a '=': the two digits of a byte that cannot stand in a keyword, or "3D" and so on. What else looks like that
+ * is what the user calls it. */
+static bool is_code(struct span s, size_t at, bool in_front)
+{
+	for (; at + 1 < s.n && is_hex(s.p[at]) && is_hex(s.p[at + 1]); at += 2) {
+		unsigned char c = (unsigned char)(hex_value(s.p[at]) << 4 | hex_value(s.p[at + 1]));
+
+		if (c != '=')
+			return c == '$' ? in_front : c == '\t' || c == '\n' || c == '\r' || (c > ' ' && !plain_char(c));
+	}
+	return false;
+}
+
+static bool is_encoded(struct span s, size_t at)
+{
+	return s.p[at] == '=' && is_code(s, at + 1, at == 0);
 }
 
 struct span ews_keyword(struct arena *arena, struct span category)
@@ -45,7 +61,7 @@ struct span ews_keyword(struct arena *arena, struct span category)
 
 		if (c == ' ') {
 			*to++ = '_';
-		} else if (plain_char(category, i)) {
+		} else if (plain_char(c) && !is_encoded(category, i) && !(i == 0 && c == '$')) {
 			*to++ = (char)c;
 		} else {
 			*to++ = '=';
@@ -56,19 +72,14 @@ struct span ews_keyword(struct arena *arena, struct span category)
 	return span_bytes(out, (size_t)(to - out));
 }
 
-static int hex_value(char c)
-{
-	return c <= '9' ? c - '0' : c - 'A' + 10;
-}
-
-struct span ews_category(struct arena *arena, struct span keyword)
+static struct span decode(struct arena *arena, struct span keyword, bool codes)
 {
 	char *out = arena_raw(arena, keyword.n + 1), *to = out;
 
 	for (size_t i = 0; i < keyword.n; i++) {
 		if (keyword.p[i] == '_') {
 			*to++ = ' ';
-		} else if (looks_encoded(keyword, i)) {
+		} else if (codes && is_encoded(keyword, i)) {
 			*to++ = (char)(hex_value(keyword.p[i + 1]) << 4 | hex_value(keyword.p[i + 2]));
 			i += 2;
 		} else {
@@ -76,6 +87,13 @@ struct span ews_category(struct arena *arena, struct span keyword)
 		}
 	}
 	return span_bytes(out, (size_t)(to - out));
+}
+
+struct span ews_category(struct arena *arena, struct span keyword)
+{
+	struct span category = decode(arena, keyword, true);
+
+	return span_is_utf8(category) ? category : decode(arena, keyword, false);
 }
 
 static bool hidden_word(struct span word)
@@ -306,6 +324,8 @@ bool ews_print_flag_changes(const struct ews *e, struct buf *b, struct arena *ar
 
 	if (differ & EP_FLAGGED)
 		set_flagged(e, b, (flags & EP_FLAGGED) != 0);
+	if (!e->v2013 && differ & flags & EP_SEEN)
+		set_prop(b, &ews_receipt_wanted, SPAN_LIT("false"));   /* later versions are told not to send any */
 	if (differ & EP_SEEN) {
 		buf_add_str(b, "<t:SetItemField>");
 		ews_field(b, "message:IsRead");

@@ -15,7 +15,7 @@
 struct ews_start {
 	bool date;                       /* a day, without a time */
 	int64_t local_s;                 /* as its own clock shows it */
-	const struct tz *tz;             /* NULL: UTC, or a day */
+	const struct tz *tz;             /* NULL: UTC; of a day: whose midnight it is on the server */
 };
 struct ews_mapper {
 	const char *element;             /* "Contact" */
@@ -59,11 +59,22 @@ const char *ews_day(int64_t seconds, char out[16]);
 enum code ews_recur_xml(struct span rule, const struct ews_start *start, struct buf *xml, struct err *err) MS_MUST_USE;
 /* The item's Recurrence as an RRULE's value; false: it has none that a rule can say. */
 bool ews_recur_rule(const struct ews_object *o, const struct ews_start *start, struct buf *rule);
-/* The value of a time property, with its TZID parameter; false: unknown zone, or floating. */
-bool ews_read_start(struct tz_set *zones, const struct content_line *line, struct ews_start *start_r);
+/* The value of a time property, with its TZID parameter; false: unknown zone. home: the name of the zone in which days
+ * and floating times are; NULL: UTC. */
+bool ews_read_start(struct tz_set *zones, const char *home, const struct content_line *line,
+		    struct ews_start *start_r);
 int64_t ews_start_utc(const struct ews_start *start);
 /* NAME;TZID=...:20240131T100000, or as UTC, or a day. */
 void ews_start_line(struct buf *b, const char *name, const struct ews_start *start);
+
+/* --- ews_alarm.c --- */
+
+/* What the component is an alarm of ("VEVENT" of "VEVENT/VALARM:-PT15M;DISPLAY"); SPAN_NONE: it is no alarm. */
+struct span ews_alarm_parent(struct span comp);
+/* The alarm of the component that the server's reminder stands for; SPAN_NONE: there is none. *at_r (may be NULL): of
+ * an event the minutes before its start, of a task the instant; home: as in ews_read_start(). */
+struct span ews_alarm_of(struct arena *arena, const struct record *r, const char *comp, const char *home,
+			 int64_t *at_r);
 
 /* --- ews_rest.c --- */
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define WALK_MAX 2000
+#define DAY 86400
 #define EXCEPTION "VEVENT@"
 
 /* --- what a record has --- */
@@ -32,7 +33,7 @@ static int by_start(const void *a, const void *b)
 
 /* The instants of one EXDATE line. */
 static void add_left_out(struct arena *arena, const struct content_line *line, struct tz_set *zones,
-			 struct ews_occur **list, size_t *n, size_t *cap)
+			 const char *home, struct ews_occur **list, size_t *n, size_t *cap)
 {
 	struct span rest = line->value, value;
 
@@ -41,13 +42,13 @@ static void add_left_out(struct arena *arena, const struct content_line *line, s
 		struct ews_start start;
 
 		one.value = value;
-		if (ews_read_start(zones, &one, &start))
+		if (ews_read_start(zones, home, &one, &start))
 			add(arena, list, n, cap, (struct ews_occur){ .utc = ews_start_utc(&start),
 					.date = start.date });
 	}
 }
 
-size_t ews_occurs_of(struct arena *arena, const struct record *record, struct ews_occur **list_r)
+size_t ews_occurs_of(struct arena *arena, const struct record *record, const char *home, struct ews_occur **list_r)
 {
 	const struct record_entry *times = record_find(record, SPAN_LIT("VEVENT"), SPAN_LIT("DTSTART"), SPAN_LIT(""));
 	struct span rest = times != NULL ? times->value : SPAN_NONE, text;
@@ -58,17 +59,17 @@ size_t ews_occurs_of(struct arena *arena, const struct record *record, struct ew
 	*list_r = NULL;
 	while (span_next(&rest, '\n', &text))
 		if (content_parse_line(arena, text, &line) && span_eq_nocase_str(line.name, "EXDATE"))
-			add_left_out(arena, &line, zones, list_r, &n, &cap);
+			add_left_out(arena, &line, zones, home, list_r, &n, &cap);
 	for (size_t i = 0; i < record->n; i++) {
 		struct span comp = record->e[i].comp;
-		struct when w;
+		struct content_line original = { .value = span_cut(comp, prefix, comp.n) };
+		struct ews_start start;
 
-		if (!span_eq_str(record->e[i].prop, "BEGIN") || comp.n <= prefix || memcmp(comp.p, EXCEPTION,
-				prefix) != 0 ||
-		    span_find(comp, 0, '/') != SIZE_MAX ||
-		    !when_parse(span_cut(comp, prefix, comp.n), SPAN_NONE, zones, &w))
+		if (!span_eq_str(record->e[i].prop, "BEGIN") || comp.n <= prefix ||
+		    memcmp(comp.p, EXCEPTION, prefix) != 0 || span_find(comp, 0, '/') != SIZE_MAX ||
+		    !ews_read_start(zones, home, &original, &start))
 			continue;
-		add(arena, list_r, &n, &cap, (struct ews_occur){ .utc = w.local_s, .date = w.kind == WHEN_DATE,
+		add(arena, list_r, &n, &cap, (struct ews_occur){ .utc = ews_start_utc(&start), .date = start.date,
 								  .comp = arena_str(arena, comp) });
 	}
 	tz_set_free(&zones);
@@ -105,7 +106,8 @@ size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *
 		       struct ews_occur **list_r, bool *rewrite_r)
 {
 	struct ews_occur *have = NULL, *want;
-	size_t n_have = now != NULL ? ews_occurs_of(arena, now, &have) : 0, n = ews_occurs_of(arena, wanted, &want);
+	size_t n_have = now != NULL ? ews_occurs_of(arena, now, e->zone, &have) : 0;
+	size_t n = ews_occurs_of(arena, wanted, e->zone, &want);
 	size_t kept = 0;
 
 	*list_r = want;
@@ -127,11 +129,12 @@ size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *
 	return kept;
 }
 
-size_t ews_occurs_missing(struct arena *arena, const struct record *now, const struct record *wanted,
-			  struct ews_occur **list_r)
+size_t ews_occurs_missing(const struct ews *e, struct arena *arena, const struct record *now,
+			  const struct record *wanted, struct ews_occur **list_r)
 {
 	struct ews_occur *have, *want;
-	size_t n_have = ews_occurs_of(arena, now, &have), n = ews_occurs_of(arena, wanted, &want), kept = 0;
+	size_t n_have = ews_occurs_of(arena, now, e->zone, &have), n = ews_occurs_of(arena, wanted, e->zone, &want);
+	size_t kept = 0;
 
 	*list_r = want;
 	for (size_t i = 0; i < n; i++)
@@ -190,10 +193,10 @@ static enum code on_walk(void *ctx, struct ews_el *el, const struct ews_object *
 			&utc, NULL))
 		return E_OK;
 	for (size_t i = 0; i < w->n; i++) {
-		/* a day begins at the midnight of somewhere */
-		int64_t at = w->list[i].date ? (utc + 43200) / 86400 * 86400 : utc;
+		int64_t off = w->list[i].utc - utc;
 
-		if (w->list[i].item_id.n > 0 || w->list[i].utc != at)
+		/* a day begins at the midnight of somewhere, which need not be ours */
+		if (w->list[i].item_id.n > 0 || (w->list[i].date ? off < -DAY / 2 || off >= DAY / 2 : off != 0))
 			continue;
 		w->list[i].item_id = arena_span(w->arena, ews_text(o, "ItemId@Id"));
 		w->found++;

@@ -175,6 +175,16 @@ static enum code add_entry(struct ews_parser *p, struct span text, struct err *e
 	return E_OK;
 }
 
+static enum code keep_text(struct ews_parser *p, size_t entry, struct err *err)
+{
+	struct list *l = list_of(p);
+
+	if (arena_left(l->arena) < p->text.n + 65536)
+		return err_set(err, E_PROTOCOL, "the server sent an object that is too large");
+	l->e[entry].text = arena_span(l->arena, buf_span(&p->text));
+	return E_OK;
+}
+
 static bool push_path(struct ews_parser *p, char separator, struct span name)
 {
 	size_t n = p->path_n;
@@ -391,11 +401,10 @@ static enum code on_close(void *ctx, struct err *err)
 	struct ews_parser *p = ctx;
 	struct frame *f = &p->stack[--p->depth];
 	enum place parent = p->depth > 0 ? p->stack[p->depth - 1].place : P_SKIP;
-	struct list *l = list_of(p);
-	enum code rc = E_OK;
+	enum code rc = f->entry != SIZE_MAX && f->leaf && !f->mime ? keep_text(p, f->entry, err) : E_OK;
 
-	if (f->entry != SIZE_MAX && f->leaf && !f->mime)
-		l->e[f->entry].text = arena_span(l->arena, buf_span(&p->text));
+	if (rc != E_OK)
+		return rc;
 	if (p->text.cap > 65536)
 		buf_free(&p->text);
 	buf_clear(&p->text);

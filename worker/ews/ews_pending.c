@@ -135,7 +135,7 @@ enum code ews_pending_complete(struct ews_rec *r, struct err *err)
 	enum code rc = record_parse(r->arena, r->pending, &wanted, &why);
 
 	if (rc == E_OK) {
-		size_t n = ews_occurs_missing(r->arena, r->plain, wanted, &list);
+		size_t n = ews_occurs_missing(r->e, r->arena, r->plain, wanted, &list);
 
 		rc = ews_occurs_apply(r->e, r->arena, r->id, wanted, list, n, true, &why);
 	}

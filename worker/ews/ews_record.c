@@ -34,7 +34,7 @@ enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, c
 {
 	const struct ews_mapper *map = ews_mapper_of((int)kind);
 
-	*vs = (struct ews_values){ .arena = arena, .order = map->order, .mailbox = e->mailbox };
+	*vs = (struct ews_values){ .arena = arena, .order = map->order, .mailbox = e->mailbox, .home = e->zone };
 	return map->to_values(record, comp, vs, err);
 }
 

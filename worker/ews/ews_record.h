@@ -43,20 +43,20 @@ enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, c
 /* --- ews_occur.c: exceptions and left out days of series --- */
 
 struct ews_occur {
-	int64_t utc;                     /* original start */
-	bool date;                       /* a day: as if UTC */
+	int64_t utc;                     /* original start; of a day its midnight at home */
+	bool date;
 	const char *comp;                /* of the record: its exception; NULL: it is left out */
 	struct span item_id;             /* on the server */
 };
-/* All of the record's, in the arena. */
-size_t ews_occurs_of(struct arena *arena, const struct record *record, struct ews_occur **list_r);
+/* All of the record's, in the arena; home: as in ews_read_start(). */
+size_t ews_occurs_of(struct arena *arena, const struct record *record, const char *home, struct ews_occur **list_r);
 /* What has to be done so that the series `id` has those of `wanted`; now: as it is, NULL: it has none. Sets
  * *rewrite_r where it has one that is to be as the rule says again: the rule has to be written first. */
 size_t ews_occurs_diff(struct ews *e, struct arena *arena, const struct record *now, const struct record *wanted,
 		       struct ews_occur **list_r, bool *rewrite_r);
 /* Those of `wanted` of whose day `now` says nothing. */
-size_t ews_occurs_missing(struct arena *arena, const struct record *now, const struct record *wanted,
-			  struct ews_occur **list_r);
+size_t ews_occurs_missing(const struct ews *e, struct arena *arena, const struct record *now,
+			  const struct record *wanted, struct ews_occur **list_r);
 /* E_ITEM_REFUSED: the rule has not all of these days; `those_there`: then the others are made. */
 enum code ews_occurs_apply(struct ews *e, struct arena *arena, struct span id, const struct record *wanted,
 			   struct ews_occur *list, size_t n, bool those_there, struct err *err) MS_MUST_USE;

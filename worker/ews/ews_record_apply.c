@@ -118,7 +118,7 @@ static enum code compare(struct ews_step *s, const struct ews_rec *now, struct e
 				s->changed = rule = true;
 			}
 	if (rule)                            /* all exceptions go with it */
-		s->n_occurs = ews_occurs_of(s->arena, s->wanted, &s->occurs);
+		s->n_occurs = ews_occurs_of(s->arena, s->wanted, s->e->zone, &s->occurs);
 	if (s->n_occurs > 0) {
 		ews_pending_set(&s->updates, s->pending);
 		s->changed = true;
@@ -383,12 +383,24 @@ static void begin(struct ews_step *s, struct ews *e, struct arena *arena, struct
 		ews_step_done(s, rc, &err);
 }
 
+/* Where something is to be written that says a time. */
+static enum code ask_zone(struct ews *e, struct arena *arena, struct ep_op **ops, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ops[i]->folder->kind != EP_CONTACTS && (ops[i]->kind == EP_CREATE || ops[i]->kind == EP_UPDATE))
+			return ews_ask_zone(e, arena, err);
+	return E_OK;
+}
+
 enum code ews_records_apply(struct ews *e, struct arena *arena, struct ep_op **ops, size_t n, struct err *err)
 {
 	static const enum ep_op_kind order[] = { EP_CREATE, EP_UPDATE, EP_MOVE, EP_REMOVE };
-	struct ews_step *steps = mem_calloc(n, sizeof(*steps));
-	enum code rc;
+	struct ews_step *steps;
+	enum code rc = ask_zone(e, arena, ops, n, err);
 
+	if (rc != E_OK)
+		return rc;
+	steps = mem_calloc(n, sizeof(*steps));
 	for (size_t i = 0; i < n; i++)
 		begin(&steps[i], e, arena, ops[i]);
 	rc = ews_steps_look_up(e, arena, steps, n, err);

@@ -2,7 +2,8 @@
  *
  * The server's month patterns take the last day where a month is shorter, a rule leaves the month out: only what is
  * the same every month is written, and a pattern beyond the 28th is read as the last existing one of several days.
- * A rule that is none of the patterns is refused, never approximated.
+ * A rule that is none of the patterns is refused, never approximated, and so is one whose start is no occurrence
+ * of it: the server would move the start.
  */
 #include "ews_map.h"
 
@@ -195,12 +196,31 @@ static bool weekly(const struct rule *r, const struct date *start, struct buf *x
 	return true;
 }
 
+static int month_length(const struct date *d)
+{
+	int month = d->month % 12 + 1;
+
+	return (int)(when_days(d->year + (month == 1), month, 1) - when_days(d->year, d->month, 1));
+}
+
+/* The start is the nth of these days in its month. */
+static bool is_nth(const struct rule *r, const struct date *d)
+{
+	int nth = r->nth != 0 ? r->nth : r->set_pos, last = month_length(d), n = 0;
+
+	for (int day = 1; day <= last; day++)
+		if (r->days >> (((d->weekday + day - d->day) % 7 + 7) % 7) & 1 &&
+		    (nth > 0 ? day <= d->day : day >= d->day))
+			n++;
+	return (r->days >> d->weekday & 1) != 0 && n == (nth > 0 ? nth : -nth);
+}
+
 /* The nth such day of a month; `months`: between two. */
 static bool relative(const struct rule *r, const struct date *start, int months, bool yearly, struct buf *xml)
 {
 	const char *word = day_word(r->days), *nth = index_word(r);
 
-	if (word == NULL || nth == NULL || (r->nth != 0 && r->set_pos != 0) || r->month_day != 0)
+	if (word == NULL || nth == NULL || (r->nth != 0 && r->set_pos != 0) || r->month_day != 0 || !is_nth(r, start))
 		return false;
 	if (yearly && months == 12) {
 		buf_printf(xml, "<t:RelativeYearlyRecurrence><t:DaysOfWeek>%s</t:DaysOfWeek><t:DayOfWeekIndex>%s"
@@ -235,7 +255,8 @@ static bool absolute(const struct rule *r, const struct date *start, int months,
 
 	if (day == 0 || r->days != 0 || months > 99)
 		return false;
-	if (r->month_day > 0 && r->span_from == 0 && r->month_day != start->day)
+	int first = day < month_length(start) ? day : month_length(start);
+	if (start->day != first)
 		return false;                /* the start is no occurrence */
 	if (yearly && months == 12)
 		buf_printf(xml, "<t:AbsoluteYearlyRecurrence><t:DayOfMonth>%d</t:DayOfMonth><t:Month>%s</t:Month>"
@@ -267,8 +288,8 @@ static bool pattern(const struct rule *r, const struct date *start, struct buf *
 	case 'Y':
 		if (r->month != 0 && (!yearly || r->month != start->month))
 			return false;
-		if (yearly && r->days != 0 && r->month == 0)
-			return false;        /* of the year, not of a month */
+		if (yearly && (r->days != 0 || r->month_day != 0) && r->month == 0)
+			return false;        /* of the year, or of every month */
 		return r->days != 0 ? relative(r, start, months, yearly, xml)
 				    : absolute(r, start, months, yearly, xml);
 	default:
@@ -342,12 +363,13 @@ static struct span in(const struct ews_object *o, const char *pattern_name, cons
 	return span_trim(ews_text(o, path));
 }
 
-static void add_interval(const struct ews_object *o, const char *name, struct buf *rule)
+/* Of weeks, months ...: 1 where nothing is said. False: no number. */
+static bool interval_of(const struct ews_object *o, const char *name, int *n_r)
 {
-	struct span n = in(o, name, "Interval");
+	struct span text = in(o, name, "Interval");
 
-	if (n.n > 0 && !span_eq_str(n, "1"))
-		buf_printf(rule, ";INTERVAL=" SPAN_FMT, SPAN_ARG(n));
+	*n_r = 1;
+	return text.n == 0 || (small_number(text, n_r) && *n_r > 0);
 }
 
 /* BYDAY, and BYSETPOS where several days are one word. */
@@ -399,35 +421,43 @@ static bool add_month_day(struct span text, int month, struct buf *rule)
 	return true;
 }
 
+static const struct { const char *name, *freq; } patterns[] = {
+	{ "DailyRecurrence", "DAILY" }, { "WeeklyRecurrence", "WEEKLY" },
+	{ "AbsoluteMonthlyRecurrence", "MONTHLY" }, { "RelativeMonthlyRecurrence", "MONTHLY" },
+	{ "AbsoluteYearlyRecurrence", "YEARLY" }, { "RelativeYearlyRecurrence", "YEARLY" },
+};
+
+static bool add_parts(const struct ews_object *o, size_t which, struct buf *rule)
+{
+	const char *name = patterns[which].name;
+	int month = index_of(month_names, 12, in(o, name, "Month")) + 1;
+	int wkst = index_of(day_names, 7, in(o, name, "FirstDayOfWeek")), interval;
+	struct span days = in(o, name, "DaysOfWeek"), day = in(o, name, "DayOfMonth");
+
+	if (!interval_of(o, name, &interval))
+		return false;
+	buf_printf(rule, "FREQ=%s", patterns[which].freq);
+	if (interval > 1)
+		buf_printf(rule, ";INTERVAL=%d", interval);
+	if (month > 0)
+		buf_printf(rule, ";BYMONTH=%d", month);
+	if (days.n > 0 && !add_days(days, in(o, name, "DayOfWeekIndex"), rule))
+		return false;
+	if (day.n > 0 && !add_month_day(day, month, rule))
+		return false;
+	if (wkst >= 0 && wkst != 1 && interval > 1)      /* with every week it says nothing */
+		buf_printf(rule, ";WKST=%s", day_codes[wkst]);
+	return true;
+}
+
 static bool add_pattern(const struct ews_object *o, struct buf *rule)
 {
-	static const char *const names[] = { "DailyRecurrence", "WeeklyRecurrence", "AbsoluteMonthlyRecurrence",
-					     "RelativeMonthlyRecurrence", "AbsoluteYearlyRecurrence",
-					     "RelativeYearlyRecurrence" };
-	static const char *const freqs[] = { "DAILY", "WEEKLY", "MONTHLY", "MONTHLY", "YEARLY", "YEARLY" };
 	char path[64];
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		snprintf(path, sizeof(path), "Recurrence/%s", names[i]);
-		if (ews_text(o, path).p == NULL)
-			continue;
-		int month = index_of(month_names, 12, in(o, names[i], "Month")) + 1;
-		struct span first = in(o, names[i], "FirstDayOfWeek"), days = in(o, names[i], "DaysOfWeek");
-
-		buf_printf(rule, "FREQ=%s", freqs[i]);
-		add_interval(o, names[i], rule);
-		if (month > 0)
-			buf_printf(rule, ";BYMONTH=%d", month);
-		if (days.n > 0 && !add_days(days, in(o, names[i], "DayOfWeekIndex"), rule))
-			return false;
-		if (in(o, names[i], "DayOfMonth").n > 0 && !add_month_day(in(o, names[i], "DayOfMonth"), month, rule))
-			return false;
-		int wkst = index_of(day_names, 7, first);
-		/* with every week it says nothing */
-		if (wkst >= 0 && wkst != 1 && in(o, names[i], "Interval").n > 0 && !span_eq_str(in(o,
-				names[i], "Interval"), "1"))
-			buf_printf(rule, ";WKST=%s", day_codes[wkst]);
-		return true;
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+		snprintf(path, sizeof(path), "Recurrence/%s", patterns[i].name);
+		if (ews_text(o, path).p != NULL)
+			return add_parts(o, i, rule);
 	}
 	return false;
 }
@@ -438,11 +468,12 @@ bool ews_recur_rule(const struct ews_object *o, const struct ews_start *start, s
 	struct span end = span_trim(ews_text(o, "Recurrence/EndDateRecurrence/EndDate"));
 	int64_t day;
 	char text[16];
+	int n;
 
-	if (!add_pattern(o, rule))
+	if (!add_pattern(o, rule) || (count.n > 0 && (!small_number(count, &n) || n < 1)))
 		return false;
 	if (count.n > 0)
-		buf_printf(rule, ";COUNT=" SPAN_FMT, SPAN_ARG(count));
+		buf_printf(rule, ";COUNT=%d", n);
 	if (end.n == 0)
 		return true;
 	if (!ews_read_time(span_cut(end, 0, 10), &day, NULL))
@@ -456,44 +487,4 @@ bool ews_recur_rule(const struct ews_object *o, const struct ews_start *start, s
 	buf_printf(rule, ";UNTIL=%sT%02d%02d%02dZ", ews_day(utc, text), (int)(((utc % 86400) + 86400) % 86400 / 3600),
 		   (int)(((utc % 3600) + 3600) % 3600 / 60), (int)(((utc % 60) + 60) % 60));
 	return true;
-}
-
-/* --- starts --- */
-
-bool ews_read_start(struct tz_set *zones, const struct content_line *line, struct ews_start *start_r)
-{
-	struct when w;
-
-	*start_r = (struct ews_start){ false, 0, NULL };
-	if (!when_parse(line->value, content_param_value(line, "TZID"), zones, &w) || w.kind == WHEN_FLOATING)
-		return false;
-	start_r->date = w.kind == WHEN_DATE;
-	start_r->local_s = w.local_s;
-	if (w.kind == WHEN_ZONE) {
-		start_r->tz = w.tz;
-		return w.tz != NULL;
-	}
-	return true;
-}
-
-int64_t ews_start_utc(const struct ews_start *start)
-{
-	return start->tz != NULL ? tz_to_utc(start->tz, start->local_s) : start->local_s;
-}
-
-void ews_start_line(struct buf *b, const char *name, const struct ews_start *start)
-{
-	bool utc = start->tz == NULL || span_eq_str(tz_name(start->tz), "UTC");
-	int64_t clock = ((start->local_s % 86400) + 86400) % 86400;
-	char day[16];
-
-	ews_day(start->local_s, day);
-	if (start->date)
-		buf_printf(b, "%s;VALUE=DATE:%s\r\n", name, day);
-	else if (utc)
-		buf_printf(b, "%s:%sT%02d%02d%02dZ\r\n", name, day, (int)(clock / 3600), (int)(clock / 60 % 60),
-			   (int)(clock % 60));
-	else
-		buf_printf(b, "%s;TZID=" SPAN_FMT ":%sT%02d%02d%02d\r\n", name, SPAN_ARG(tz_name(start->tz)), day,
-			   (int)(clock / 3600), (int)(clock / 60 % 60), (int)(clock % 60));
 }

@@ -86,7 +86,7 @@ enum code ews_step_parse(struct ews_step *s, struct err *err)
 	if (rc != E_OK)
 		return rc;
 	if (s->op->folder->kind == EP_EVENTS)
-		s->n_occurs = ews_occurs_of(s->arena, s->wanted, &s->occurs);
+		s->n_occurs = ews_occurs_of(s->arena, s->wanted, s->e->zone, &s->occurs);
 	if (s->n_occurs > 0)
 		rc = ews_pending_text(s->arena, s->wanted, &s->pending, err);
 	return rc == E_OK ? find_rest(s, err) : rc;

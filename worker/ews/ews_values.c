@@ -161,8 +161,22 @@ static void print_set(struct buf *b, const struct ews_value *v, const char *item
 	buf_printf(b, "</t:%s></t:SetItemField>", item);
 }
 
+/* What every item of its kind has: another field says that it does not count, or it says so by its value. */
+static bool is_always_there(const struct ews_value *v)
+{
+	static const char *const uris[] = { "item:ReminderDueBy", "item:ReminderMinutesBeforeStart",
+					    "task:PercentComplete", "task:Status" };
+
+	for (size_t i = 0; v->uri != NULL && i < ARRAY_LEN(uris); i++)
+		if (strcmp(v->uri, uris[i]) == 0)
+			return true;
+	return false;
+}
+
 static void print_delete(struct buf *b, const struct ews_value *v)
 {
+	if (is_always_there(v))
+		return;
 	buf_add_str(b, "<t:DeleteItemField>");
 	print_uri(b, v);
 	buf_add_str(b, "</t:DeleteItemField>");

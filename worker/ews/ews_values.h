@@ -21,6 +21,7 @@ struct ews_values {
 	struct arena *arena;
 	const char *order;               /* the schema's sequence: names, separated by blanks */
 	const char *mailbox;             /* its address */
+	const char *home;                /* its zone; NULL: UTC */
 	struct ews_value *v;
 	size_t n, cap;
 };

@@ -49,8 +49,18 @@ def convert_id(call):
 
 
 def get_user_configuration(call):
+    """What the web client keeps for a user: the time zone, once one was chosen there."""
+    name = call.request.find("{*}UserConfigurationName")
+
     def one(_):
-        raise EwsError("ErrorItemNotFound", "There is no such configuration.")
+        folder = call.folder(name[0])
+        if name.get("Name") != "OWA.UserOptions" or folder.role != "root" or folder.box.zone is None:
+            raise EwsError("ErrorItemNotFound", "There is no such configuration.")
+        entries = [el("DictionaryEntry", None, *[el(tag, None, el("Type", "String"), el("Value", text))
+                                                 for tag, text in (("DictionaryKey", k), ("DictionaryValue", v))])
+                   for k, v in (("dateformat", "dd.MM.yyyy"), ("timezone", folder.box.zone))]
+        shown = el("UserConfigurationName", None, el("DistinguishedFolderId", None, Id="root"), Name=name.get("Name"))
+        return [mel("UserConfiguration", None, shown, el("Dictionary", None, *entries))]
     return response("GetUserConfiguration", batch.run(call, "GetUserConfiguration", [None], one))
 
 

@@ -132,7 +132,7 @@ class Item:
 
 
 class Mailbox:
-    def __init__(self, address, name=None, aliases=(), zone="UTC"):
+    def __init__(self, address, name=None, aliases=(), zone=None):
         self.address, self.name, self.zone = address, name or address.split("@")[0], zone
         self.aliases = [a.lower() for a in aliases]
         self.changes = itertools.count(1)
