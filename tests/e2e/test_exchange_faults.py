@@ -352,12 +352,13 @@ def test_pause_is_obeyed_by_all(build, make, exchange, kind):  # noqa: F811
             assert time.monotonic() < end
             time.sleep(0.05)
         at = exchange.ask("faults")["struck"][0]["at"]
-        end = time.monotonic() + 25
-        while p.right.read().count() < 4:
+        end, later = time.monotonic() + 25, []
+        while p.right.read().count() < 4 or not later:
             assert time.monotonic() < end, p.config.log()[-4000:]
             time.sleep(0.1)
-        later = [r["at"] - at for r in exchange.ask("requests")["requests"] if r["at"] > at + 0.3]
-        assert later and min(later) >= 4.0, later[:5]
+            # what the other pairing had begun when the server said so is behind by then
+            later = [r["at"] - at for r in exchange.ask("requests")["requests"] if r["at"] > at + 1]
+        assert min(later) >= 4.0, later[:5]
     settle_once(p)
 
 
