@@ -20,6 +20,11 @@ pytestmark = pytest.mark.product
 CUTS = ("drop", "drop-before", "drop-after")
 
 
+def first(n, *values):
+    """The first n every day, the others with --full."""
+    return list(values[:n]) + [pytest.param(v, marks=pytest.mark.full) for v in values[n:]]
+
+
 def ended(pair):
     return pair.status()["result"]
 
@@ -179,7 +184,7 @@ def settle_records(p, events="e1 e2", contacts="c1 c2", tasks="t1 t2"):
 @pytest.mark.parametrize("kind", CUTS)
 @pytest.mark.parametrize("op, act, more", [("CreateItem", record_create, "9"), ("UpdateItem", record_update, ""),
                                            ("DeleteItem", record_delete, "-")], ids=("create", "update", "delete"))
-@pytest.mark.parametrize("after", (0, 1, 2))
+@pytest.mark.parametrize("after", first(1, 0, 1, 2))
 def test_cut_while_writing_records(records, exchange, op, act, more, kind, after):  # noqa: F811
     act(records)
     exchange.ask("fault", op=op, kind=kind, after=after)
@@ -309,7 +314,7 @@ def test_refused_exceptions(calendars, exchange, op):  # noqa: F811
 
 # --- busy ---------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("op", ("SyncFolderItems", "GetItem", "CreateItem", "UpdateItem"))
+@pytest.mark.parametrize("op", first(2, "CreateItem", "SyncFolderItems", "GetItem", "UpdateItem"))
 @pytest.mark.parametrize("rule", [dict(kind="busy", backoff=700), dict(kind="busy-message", backoff=700),
                                   dict(kind="http", status=503),
                                   dict(kind="http", status=503, headers={"Retry-After": "1"})])
@@ -347,12 +352,13 @@ def test_pause_is_obeyed_by_all(build, make, exchange, kind):  # noqa: F811
             assert time.monotonic() < end
             time.sleep(0.05)
         at = exchange.ask("faults")["struck"][0]["at"]
-        end = time.monotonic() + 25
-        while p.right.read().count() < 4:
+        end, later = time.monotonic() + 25, []
+        while p.right.read().count() < 4 or not later:
             assert time.monotonic() < end, p.config.log()[-4000:]
             time.sleep(0.1)
-        later = [r["at"] - at for r in exchange.ask("requests")["requests"] if r["at"] > at + 0.3]
-        assert later and min(later) >= 4.0, later[:5]
+            # what the other pairing had begun when the server said so is behind by then
+            later = [r["at"] - at for r in exchange.ask("requests")["requests"] if r["at"] > at + 1]
+        assert min(later) >= 4.0, later[:5]
     settle_once(p)
 
 
@@ -474,8 +480,9 @@ def test_slow(pair, exchange):  # noqa: F811
 
 # --- single items -------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("code", ["ErrorItemSave", "ErrorItemSavePropertyError", "ErrorMimeContentInvalid",
-                                  "ErrorMimeContentInvalidBase64String", "ErrorVirusDetected", "ErrorMessageSizeExceeded"])
+@pytest.mark.parametrize("code", first(2, "ErrorItemSave", "ErrorMimeContentInvalid", "ErrorItemSavePropertyError",
+                                       "ErrorMimeContentInvalidBase64String", "ErrorVirusDetected",
+                                       "ErrorMessageSizeExceeded"))
 @pytest.mark.parametrize("kind", ("error", "batch-stop"))
 def test_one_item_refused(pair, exchange, code, kind):  # noqa: F811
     """It is left out with the reason; the others arrive, also those that the server did not try after it."""
@@ -489,7 +496,7 @@ def test_one_item_refused(pair, exchange, code, kind):  # noqa: F811
     settle_once(pair)
 
 
-@pytest.mark.parametrize("after", (0, 1, 2))
+@pytest.mark.parametrize("after", first(1, 0, 1, 2))
 @pytest.mark.parametrize("op", ("CreateItem", "UpdateItem", "MoveItem", "DeleteItem"))
 def test_answer_that_says_nothing_of_an_element(pair, exchange, op, after):  # noqa: F811
     """It may have been carried out: it is not asked again, the next pass looks. Nor is an id taken for another one's."""
