@@ -25,6 +25,7 @@ struct entry {
 	const char *keywords;
 	int64_t received;
 	const char *uid;              /* of a record */
+	uint64_t fallback;            /* of a contact: recordkey_fallback() */
 	bool paired, excepted;
 	const struct base_solo *solo;
 };
@@ -80,6 +81,7 @@ static enum code take_record(struct verifier *v, struct arena *a, struct entry *
 	struct span text = record_canonical(a, r);
 	digest_of(text.p, text.n, e->digest);
 	e->key = recordkey_of(a, r);
+	e->fallback = recordkey_fallback(a, r);
 	if (r->uid.n > 0)
 		e->uid = arena_str(v->arena, r->uid);
 	return E_OK;
@@ -159,12 +161,22 @@ static void mark_excepted(struct verifier *v, const struct plan_folder *pf, stru
 
 /* --- matching --- */
 
-static bool sort_by_bytes;
+/* By what entries of both sides are one: the same bytes, the same identity, and contacts of which one side keeps no
+ * UID by their name and address. */
+enum pair_how { BY_BYTES, BY_KEY, BY_FALLBACK };
+static enum pair_how sort_how;   /* qsort has no context */
+
+static int cmp_how(const struct entry *a, const struct entry *b, enum pair_how how)
+{
+	if (how == BY_FALLBACK)
+		return a->fallback != b->fallback ? (a->fallback < b->fallback ? -1 : 1) : 0;
+	return how == BY_BYTES ? memcmp(a->digest, b->digest, DIGEST_SIZE) : memcmp(a->key.fp, b->key.fp, MAILKEY_SIZE);
+}
 
 static int cmp_entries(const void *va, const void *vb)
 {
 	const struct entry *a = *(struct entry *const *)va, *b = *(struct entry *const *)vb;
-	int c = sort_by_bytes ? memcmp(a->digest, b->digest, DIGEST_SIZE) : memcmp(a->key.fp, b->key.fp, MAILKEY_SIZE);
+	int c = cmp_how(a, b, sort_how);
 
 	if (c == 0)
 		c = a->flags != b->flags ? (a->flags < b->flags ? -1 : 1) : 0;
@@ -181,7 +193,7 @@ static struct entry **open_entries(struct verifier *v, struct reading *r, size_t
 
 	*n_r = 0;
 	for (size_t i = 0; i < r->n; i++) {
-		if (!r->e[i].paired && !r->e[i].excepted)
+		if (!r->e[i].paired && !r->e[i].excepted && (sort_how != BY_FALLBACK || r->e[i].fallback != 0))
 			list[(*n_r)++] = &r->e[i];
 	}
 	qsort(list, *n_r, sizeof(*list), cmp_entries);
@@ -292,16 +304,16 @@ static void compare_records(struct verifier *v, const struct plan_folder *pf, co
 }
 
 /* Pair equal entries of both sorted lists; content: told as a difference of content. */
-static void pair_up(struct verifier *v, const struct plan_folder *pf, struct reading r[SIDES], bool bytes, bool content)
+static void pair_up(struct verifier *v, const struct plan_folder *pf, struct reading r[SIDES], enum pair_how how,
+		    bool content)
 {
 	size_t nl, nr, i = 0, j = 0;
 
-	sort_by_bytes = bytes;
+	sort_how = how;
 	struct entry **l = open_entries(v, &r[SIDE_LEFT], &nl);
 	struct entry **x = open_entries(v, &r[SIDE_RIGHT], &nr);
 	while (i < nl && j < nr) {
-		int c = bytes ? memcmp(l[i]->digest, x[j]->digest, DIGEST_SIZE)
-			      : memcmp(l[i]->key.fp, x[j]->key.fp, MAILKEY_SIZE);
+		int c = cmp_how(l[i], x[j], how);
 
 		if (c != 0) {
 			i += c < 0;
@@ -338,9 +350,11 @@ static void compare(struct verifier *v, const struct plan_folder *pf, struct rea
 {
 	bool bytes = v->keeps_bytes || pf->base->kind != EP_MAIL;
 
-	pair_up(v, pf, r, bytes, false);
+	pair_up(v, pf, r, bytes ? BY_BYTES : BY_KEY, false);
 	if (bytes)
-		pair_up(v, pf, r, false, true);
+		pair_up(v, pf, r, BY_KEY, true);
+	if (pf->base->kind == EP_CONTACTS)
+		pair_up(v, pf, r, BY_FALLBACK, true);
 	tell_missing(v, pf, r);
 	if (pf->ep[SIDE_LEFT] == NULL || pf->ep[SIDE_RIGHT] == NULL)
 		tell(v, v->differences, "(the folder)", pf->ep[SIDE_LEFT] == NULL ? "missing-left" : "missing-right",
