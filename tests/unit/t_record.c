@@ -157,6 +157,8 @@ static void t_cards(void **state)
 	struct span text = rc_print(rc_card("3.0", "x.TEL:1\nx.X-ABLABEL:L\ny.TEL:2\ny.X-ABLABEL:M\n"), 0);
 	assert_true(span_find_nocase(text, "item1.TEL:1\r\nitem1.X-ABLabel:L\r\n") != SIZE_MAX);
 	assert_true(span_find_nocase(text, "item2.TEL:2\r\nitem2.X-ABLabel:M\r\n") != SIZE_MAX);
+	text = rc_print(rc_card("4.0", "KIND:Group\n"), 0);
+	assert_non_null(strstr(arena_str(rc_arena, text), "\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n"));
 }
 
 /* --- patches --- */

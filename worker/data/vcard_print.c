@@ -172,6 +172,8 @@ static void write_line(struct writer *w, struct content_line *line, struct span 
 		line->value = pad_fields(w->arena, line->value, 5);
 	if (span_eq_str(line->name, "ADR"))
 		line->value = pad_fields(w->arena, line->value, 7);
+	if (span_eq_str(line->name, "KIND"))
+		line->value = text_lower(w->arena, line->value);        /* some readers mind the case */
 	if (span_eq_str(line->name, "X-ABLABEL"))
 		line->name = SPAN_LIT("X-ABLabel");     /* Apple's reader minds the case */
 	if (!(w->flags & RECORD_VCARD_40))
