@@ -492,6 +492,7 @@ static void test_refusals(void **state)
 		{ "PUT", "/crash.ics", NULL, "500 Oops", NULL, "<html>", 0 },
 		{ "PUT", "/inside.ics", NULL, M, NULL, HEAD STATUS("/home/work/inside.ics", "403 No") TAIL, 0 },
 		{ "PUT", "/fine.ics", NULL, "201 Created", "Location: /home/work/renamed%20it.ics\r\n", "", 0 },
+		{ "PROPFIND", "/work/", "Depth: 0", M, NULL, HEAD RESPONSE("/home/work/", CALENDAR) TAIL, 0 },
 		{ NULL },
 	};
 	static const struct { const char *uid; enum code want; const char *text; } cases[] = {
@@ -516,6 +517,39 @@ static void test_refusals(void **state)
 		body_free(&ops[i].body);
 	}
 	assert_true(span_eq_str(ops[10].new_id, "renamed it.ics"));
+	end();
+}
+
+/* Refused because the collection is gone, or although it is there. */
+static void test_homeless(void **state)
+{
+	static const struct row rows[] = {
+		WAY,
+		{ "PUT", "/a.ics", NULL, "409 Conflict", NULL, "", 0 },
+		{ "PUT", "/b.ics", NULL, "403 No", NULL, ERROR("C", "supported-calendar-component"), 0 },
+		{ "PUT", "/c.ics", NULL, "404 No", NULL, "", 0 },
+		{ "PROPFIND", "/work/", "Depth: 0", "404 Not Found", NULL, "", 1 },
+		{ "PROPFIND", "/work/", "Depth: 0", M, NULL, HEAD RESPONSE("/home/work/", CALENDAR) TAIL, 1 },
+		{ "PROPFIND", "/work/", "Depth: 0", M, NULL, HEAD STATUS("/home/work/", "404 Not Found") TAIL, 1 },
+		{ "PROPFIND", "/work/", "Depth: 0", NULL, NULL, NULL, 0 },
+		{ NULL },
+	};
+	static const struct { const char *uid; enum code rc, code; } cases[] = {
+		{ "a", E_OK, E_FOLDER_GONE }, { "b", E_OK, E_ITEM_REFUSED }, { "c", E_OK, E_FOLDER_GONE },
+		{ "c", E_NET, E_ITEM_REFUSED },
+	};
+
+	(void)state;
+	assert_int_equal(begin(rows, "/home/"), E_OK);
+	const struct ep_folder *work = folder("Work");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct ep_op op = { .kind = EP_CREATE, .folder = work, .uid = span_of(cases[i].uid), .body = new_body("x") };
+
+		assert_int_equal(ep_dav.apply(&s.ep, s.arena, &op, 1, &s.err), cases[i].rc);
+		assert_int_equal(op.code, cases[i].code);
+		assert_non_null(op.text);
+		body_free(&op.body);
+	}
 	end();
 }
 
@@ -654,8 +688,8 @@ int main(void)
 		cmocka_unit_test(test_discovery), cmocka_unit_test(test_somebody_else), cmocka_unit_test(test_listing),
 		cmocka_unit_test(test_pages), cmocka_unit_test(test_bad_tokens), cmocka_unit_test(test_no_sync),
 		cmocka_unit_test(test_silent_limit), cmocka_unit_test(test_fetch), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_lost), cmocka_unit_test(test_moves), cmocka_unit_test(test_cut_behind_a_put),
-		cmocka_unit_test(test_remove_folder),
+		cmocka_unit_test(test_homeless), cmocka_unit_test(test_lost), cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_cut_behind_a_put), cmocka_unit_test(test_remove_folder),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

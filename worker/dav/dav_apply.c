@@ -151,6 +151,24 @@ static void ask_look(struct dav_step *s)
 	s->call.http.max_bytes = DAV_ITEM_MAX;
 }
 
+static enum code on_home_response(void *ctx, const struct dav_response *r, struct err *err)
+{
+	struct dav_step *s = ctx;
+
+	(void)err;
+	s->homeless |= r->status == 404 || r->status == 410;     /* Xandikos: in a 207 */
+	return E_OK;
+}
+
+static void ask_home(struct dav_step *s)
+{
+	const struct ep_folder *f = s->op->folder;
+
+	dav_call_free(&s->call);
+	dav_call_propfind(&s->call, dav_url(s->d, s->arena, dav_side_of(f->kind), f->name), 0, "<D:resourcetype/>",
+			  on_home_response, s);
+}
+
 /* The server may have given it another name. */
 static struct span final_name(struct dav_step *s)
 {
@@ -161,6 +179,14 @@ static struct span final_name(struct dav_step *s)
 	if (path.n > 0)
 		name = dav_item_name(s->arena, s->op->folder->name, path);
 	return name.n > 0 ? name : arena_span(s->arena, s->name);
+}
+
+/* What servers say to a new item in a collection that somebody has removed: 409 is RFC 4918's, 403 Cyrus'. */
+static bool may_be_homeless(const struct dav_step *s)
+{
+	const struct dav_call *c = &s->call;
+
+	return c->code == E_OK && (c->status == 409 || c->status == 404 || c->status == 410 || c->status == 403);
 }
 
 static void on_main(struct dav_step *s)
@@ -181,6 +207,19 @@ static void on_main(struct dav_step *s)
 		dav_step_fail(s, op->kind == EP_CREATE ? "creating" : op->kind == EP_UPDATE ? "updating" : "removing");
 		if (op->kind == EP_CREATE && op->code == E_ITEM_GONE)    /* iCloud's answer to what it does not like */
 			op->code = E_ITEM_REFUSED;
+		if (op->kind == EP_CREATE && may_be_homeless(s))
+			s->stage = DAV_HOME;
+	}
+}
+
+/* The refusal stands, unless there is nothing that the item could be in: then the next pass knows what to do. */
+static void on_home(struct dav_step *s)
+{
+	s->homeless |= s->call.code == E_OK && (s->call.status == 404 || s->call.status == 410);
+	s->stage = DAV_DONE;
+	if (s->homeless) {
+		s->op->code = E_FOLDER_GONE;
+		s->op->text = "the collection is not there any more";
 	}
 }
 
@@ -211,6 +250,8 @@ static void ask(struct dav_step *s)
 		dav_move_ask(s);
 	else if (s->stage == DAV_LOOK)
 		ask_look(s);
+	else if (s->stage == DAV_HOME)
+		ask_home(s);
 	else
 		ask_main(s);
 }
@@ -221,6 +262,8 @@ static void on_answer(struct dav_step *s)
 		dav_move_answer(s);
 	else if (s->stage == DAV_LOOK)
 		on_look(s);
+	else if (s->stage == DAV_HOME)
+		on_home(s);
 	else
 		on_main(s);
 }
@@ -256,8 +299,8 @@ static void cut_short(struct dav_step *s)
 
 	if (s->call.code == E_OK)
 		on_answer(s);
-	if (s->stage == DAV_DONE || op->code == E_ITEM_CHANGED)
-		return;
+	if (s->stage == DAV_DONE || s->stage == DAV_HOME || op->code == E_ITEM_CHANGED)
+		return;              /* what it is was known before */
 	if (s->call.http.sent || s->stage != DAV_MAIN || s->attempt > 0) {
 		op->code = E_ITEM_UNCERTAIN;
 		op->text = s->call.text;

@@ -8,6 +8,7 @@
 enum dav_stage {
 	DAV_MAIN,                        /* PUT, DELETE or MOVE */
 	DAV_LOOK,                        /* what is there? after a 412 */
+	DAV_HOME,                        /* is the collection there? after a refused create */
 	DAV_COPY_GET, DAV_COPY_PUT, DAV_COPY_DELETE,   /* a move where there is no MOVE */
 	DAV_DONE
 };
@@ -24,6 +25,7 @@ struct dav_step {
 	struct span etag;                /* of the source, as it was looked at */
 	struct dav_call call;
 	bool called;
+	bool homeless;                   /* the collection is not there */
 	char match[1024];                /* If-Match of the request */
 };
 

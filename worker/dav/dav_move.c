@@ -54,6 +54,7 @@ void dav_move_ask(struct dav_step *s)
 	case DAV_COPY_DELETE:
 		dav_write(s, "DELETE", op->folder, op->id, s->etag);
 		break;
+	case DAV_HOME:
 	case DAV_DONE:
 		break;
 	}
@@ -148,6 +149,7 @@ void dav_move_answer(struct dav_step *s)
 	case DAV_COPY_DELETE:
 		on_delete(s);
 		break;
+	case DAV_HOME:
 	case DAV_DONE:
 		break;
 	}
