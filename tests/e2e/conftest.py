@@ -12,6 +12,7 @@ import tempfile
 
 import pytest
 
+import davservers
 import model
 import product
 from box import ImapBox, MaildirBox
@@ -116,6 +117,12 @@ class Servers:
             self.running[key] = cyrus_module.Cyrus(
                 os.path.join(self.base, "cyrus-" + name), self.certs.good, master="svc-" + name,
                 **how).start()
+        return self.running[key]
+
+    def radicale(self, name="left"):
+        key = ("radicale", name)
+        if key not in self.running:
+            self.running[key] = davservers.Radicale(os.path.join(self.base, "radicale-" + name)).start()
         return self.running[key]
 
     def stop(self):

@@ -13,6 +13,7 @@ import subprocess
 import time
 import urllib.parse
 import xml.etree.ElementTree as ET
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -136,8 +137,11 @@ PROPFIND = """<?xml version="1.0"?><d:propfind xmlns:d="DAV:" xmlns:c="urn:ietf:
 MKCOL = """<?xml version="1.0"?><d:mkcol xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"
 xmlns:a="urn:ietf:params:xml:ns:carddav"><d:set><d:prop><d:resourcetype><d:collection/>%s</d:resourcetype>
 <d:displayname>%s</d:displayname>%s</d:prop></d:set></d:mkcol>"""
+PROPPATCH = """<?xml version="1.0"?><d:propertyupdate xmlns:d="DAV:"><d:set><d:prop><d:displayname>%s</d:displayname>
+</d:prop></d:set></d:propertyupdate>"""
 TYPES = {"events": ("<c:calendar/>", "VEVENT"), "tasks": ("<c:calendar/>", "VTODO"),
          "contacts": ("<a:addressbook/>", None)}
+CONTENT = {"events": "text/calendar", "tasks": "text/calendar", "contacts": "text/vcard"}
 
 
 class Client:
@@ -147,17 +151,21 @@ class Client:
         self.port, self.user, self.homes = port, user, {"events": home, "tasks": home, "contacts": contacts or home}
         self.auth = "Basic " + base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
 
-    def request(self, method, path, body=None, ok=(200, 201, 204, 207), **headers):
+    def exchange(self, method, path, body=None, **headers):
+        """(status, headers, text) of one request."""
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             c.request(method, path, body.encode() if body is not None else None,
                       {"Authorization": self.auth, **{k.replace("_", "-"): v for k, v in headers.items()}})
             r = c.getresponse()
-            text = r.read().decode()
-            assert r.status in ok, "%s %s: %d %s" % (method, path, r.status, text[:500])
-            return text
+            return r.status, r.headers, r.read().decode()
         finally:
             c.close()
+
+    def request(self, method, path, body=None, ok=(200, 201, 204, 207), **headers):
+        status, _, text = self.exchange(method, path, body, **headers)
+        assert status in ok, "%s %s: %d %s" % (method, path, status, text[:500])
+        return text
 
     def propfind(self, path):
         """href -> (kind or None, name) of the members."""
@@ -192,10 +200,43 @@ class Client:
         some = "" if comp is None else \
             '<c:supported-calendar-component-set><c:comp name="%s"/></c:supported-calendar-component-set>' % comp
         path = self.homes[kind] + re.sub(r"[^a-z0-9]", "-", (kind + name).lower()) + "/"
-        self.request("MKCOL", path, MKCOL % (markup, name, some), Content_Type="text/xml")
+        self.request("MKCOL", path, MKCOL % (markup, escape(name), some), Content_Type="text/xml")
+
+    def rename(self, path, name):
+        text = self.request("PROPPATCH", path, PROPPATCH % escape(name), Content_Type="text/xml")
+        assert "200" in text, text
 
     def put(self, path, kind, text):
-        self.request("PUT", path, text, Content_Type="text/vcard" if kind == "contacts" else "text/calendar")
+        self.request("PUT", path, text, Content_Type=CONTENT[kind])
 
     def delete(self, path):
         self.request("DELETE", path)
+
+    def change(self, path, kind, edit):
+        """edit(text) -> text, on what is there and never over what came meanwhile. False: it is gone."""
+        for _ in range(20):
+            status, headers, text = self.exchange("GET", path)
+            if status in (404, 410):
+                return False
+            assert status == 200 and headers["ETag"], "GET %s: %d %s" % (path, status, headers)
+            status, _, said = self.exchange("PUT", path, edit(text), Content_Type=CONTENT[kind],
+                                            If_Match=headers["ETag"])
+            if status in (200, 201, 204):
+                return True
+            assert status in (404, 409, 412), "PUT %s: %d %s" % (path, status, said[:500])
+        raise AssertionError("%s changes all the time" % path)
+
+    def move(self, path, to, kind):
+        """False: it is gone. What has no MOVE gets a copy first, as from a client."""
+        status, headers, text = self.exchange("GET", path)
+        if status in (404, 410):
+            return False
+        status, _, said = self.exchange("MOVE", path, Destination="http://127.0.0.1:%d%s" % (self.port, to),
+                                        Overwrite="F")
+        if status in (404, 410):
+            return False
+        if status in (405, 501):
+            self.request("PUT", to, text, Content_Type=CONTENT[kind], If_None_Match="*")
+            status, _, said = self.exchange("DELETE", path)
+        assert status in (200, 201, 204, 404), "MOVE %s: %d %s" % (path, status, said[:500])
+        return True

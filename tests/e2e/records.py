@@ -4,6 +4,7 @@ import collections
 import datetime
 import os
 import re
+import shutil
 
 import pytest
 
@@ -56,6 +57,65 @@ def facts(text):
         uid = values.pop("uid", [None])[0]
         out["".join(values.pop("recurrence-id", [""]))] = values
     return uid, out
+
+
+# --- what a client's user changes in a text -----------------------------------------------------------
+
+class NotThere(Exception):
+    """The component that is to be changed is not in this text."""
+
+
+def unfolded(text):
+    return re.sub(r"\r?\n[ \t]", "", text).replace("\r\n", "\n").rstrip("\n").split("\n")
+
+
+def joined(lines):
+    return "\r\n".join(lines) + "\r\n"
+
+
+def name_of(line):
+    return re.split("[;:]", line, maxsplit=1)[0].upper()
+
+
+def part(lines, instance=""):
+    """(first, last) of the component that is meant: a card, a task, an event, or its exception of that day."""
+    begin, found, mine = None, None, ""
+    for i, line in enumerate(lines):
+        if line in ("BEGIN:VEVENT", "BEGIN:VTODO", "BEGIN:VCARD"):
+            begin, mine = i, ""
+        elif name_of(line) == "RECURRENCE-ID":
+            mine = re.search(r":(\d{8})", line).group(1)
+        elif line in ("END:VEVENT", "END:VTODO", "END:VCARD") and mine == instance:
+            assert found is None, "two parts for %r" % instance
+            found = (begin, i)
+    if found is None:
+        raise NotThere("nothing for %r in %s" % (instance, lines))
+    return found
+
+
+def with_property(text, name, line, instance=""):
+    """`line` instead of the property (None: of it only the removal)."""
+    lines = unfolded(text)
+    begin, end = part(lines, instance)
+    kept, depth = [], 0
+    for x in lines[begin:end]:
+        depth += x.startswith("BEGIN:") - x.startswith("END:")
+        if depth != 1 or name_of(x) != name:
+            kept.append(x)
+    return joined(lines[:begin] + kept + ([] if line is None else [line]) + lines[end:])
+
+
+def with_line(text, line, instance=""):
+    """One more property."""
+    lines = unfolded(text)
+    _, end = part(lines, instance)
+    return joined(lines[:end] + [line] + lines[end:])
+
+
+def with_exception(text, component):
+    lines = unfolded(text)
+    assert lines[-1] == "END:VCALENDAR"
+    return joined(lines[:-1] + unfolded(component) + lines[-1:])
 
 
 class Box:
@@ -137,10 +197,38 @@ class VdirBox(Box):
             f.write(name)
 
     def add(self, kind, name, text):
-        key = (kind, name)
-        where = os.path.join(self.collections()[key], "made-elsewhere-%s%s" % (
-            re.sub("[^a-z0-9]", "-", facts(text)[0].lower()), ROOTS[kind][1]))
-        self.put(key, where, text)
+        self.put((kind, name), self.place(self.collections()[kind, name], kind, facts(text)[0]), text)
+
+    def place(self, collection, kind, uid):
+        return os.path.join(collection, "made-elsewhere-%s%s" % (re.sub("[^a-z0-9]", "-", uid.lower()), ROOTS[kind][1]))
+
+    def change(self, where, kind, edit):
+        """edit(text) -> text; False: it is gone."""
+        if not os.path.exists(where):
+            return False
+        with open(where, newline="") as f:
+            text = f.read()
+        self.put((kind, None), where, edit(text))
+        return True
+
+    def move(self, where, to, kind):
+        if not os.path.exists(where):
+            return False
+        os.rename(where, to)
+        return True
+
+    def gone(self, where):
+        """Deletes what may be gone already."""
+        if os.path.exists(where):
+            os.unlink(where)
+
+    def rename(self, where, name):
+        with open(os.path.join(where, "displayname"), "w") as f:
+            f.write(name)
+
+    def remove(self, where):
+        """A collection with all that is in it."""
+        shutil.rmtree(where)
 
     def stamp(self):
         out = []
@@ -171,9 +259,26 @@ class DavBox(Box):
         self.client.make(kind, name)
 
     def add(self, kind, name, text):
-        key = (kind, name)
-        self.put(key, "%smade-elsewhere-%s%s" % (self.collections()[key], re.sub(
-            "[^a-z0-9]", "-", facts(text)[0].lower()), ROOTS[kind][1]), text)
+        self.put((kind, name), self.place(self.collections()[kind, name], kind, facts(text)[0]), text)
+
+    def place(self, collection, kind, uid):
+        return "%smade-elsewhere-%s%s" % (collection, re.sub("[^a-z0-9]", "-", uid.lower()), ROOTS[kind][1])
+
+    def change(self, where, kind, edit):
+        return self.client.change(where, kind, edit)
+
+    def move(self, where, to, kind):
+        return self.client.move(where, to, kind)
+
+    def gone(self, where):
+        status, _, said = self.client.exchange("DELETE", where)
+        assert status in (200, 204, 404, 410), "DELETE %s: %d %s" % (where, status, said[:500])
+
+    def rename(self, where, name):
+        self.client.rename(where, name)
+
+    def remove(self, where):
+        self.client.delete(where)
 
     def stamp(self):
         return sorted((key, where, text) for key in self.collections() for where, text in self.texts(key))

@@ -11,118 +11,27 @@ import davservers
 import model
 import product
 import records
-from records import calendar, card, event, exception, series, todo
+from record_pair import TEXTS, Pair, fill, kinds_of, make_pair
+from records import calendar, event, exception, series
 
 pytestmark = pytest.mark.product
 
 PAIRS = ["radicale-local", "radicale-xandikos", "local-local", "cyrus-local"] + [
     pytest.param(kind, marks=pytest.mark.full) for kind in (
         "local-radicale", "radicale-radicale", "xandikos-local", "radicale-cyrus", "cyrus-cyrus", "cyrus-xandikos")]
-_radicale = {}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def stop_radicale():
-    yield
-    for server in _radicale.values():
-        server.stop()
-
-
-def radicale(base, which):
-    if which not in _radicale:
-        _radicale[which] = davservers.Radicale(os.path.join(base, "radicale-" + which)).start()
-    return _radicale[which]
-
-
-class Pair:
-    """A pairing "p" of two boxes of records."""
-
-    def __init__(self, config, boxes, kind):
-        self.config, self.left, self.right, self.kind = config, boxes[0], boxes[1], kind
-
-    def once(self, rc=0):
-        r = self.config.once()
-        assert r.rc == rc, "%s\n%s" % (r, self.config.log()[-4000:])
-
-    def equal(self):
-        d = records.differences(self.left.read(), self.right.read())
-        assert not d, "\n".join(d) + "\n" + self.config.log()[-6000:]
-
-    def settle(self):
-        """One pass makes both sides equal, in the product's eyes and in ours; then nothing is left to do."""
-        self.once()
-        self.equal()
-        r = self.config.verify("p")
-        assert r.rc == 0 and r.json()["verdict"] == "equal", "%s\n%s" % (r, self.config.log()[-4000:])
-        plan = self.config.plan("p")
-        assert plan.rc == 0 and plan.json()["actions"] == [], plan
-        before = (self.left.stamp(), self.right.stamp())
-        self.once()
-        assert before == (self.left.stamp(), self.right.stamp())
-
-
-def dav_endpoint(config, name, server, user):
-    """An imap endpoint without mail."""
-    config.endpoints[name] = "<endpoint name=\"%s\" type=\"imap\">%s</endpoint>" % (
-        name, "".join("<%s>%s</%s>" % (k, v, k) for k, v in server.urls(user).items()))
-
-
-def make_side(config, servers, directory, side, what, serial=[0]):
-    serial[0] += 1
-    user = "r%d-%d-%s" % (os.getpid(), serial[0], side)
-    if what == "local":
-        path = os.path.join(directory, "disk-" + side)
-        config.local(side, path)
-        return records.VdirBox(os.path.join(path, user)), config.mailbox(side, user)
-    if what == "cyrus":
-        server, user = davservers.Cyrus(servers.cyrus("c" if side == "left" else "d")), user + "@cyrus.example"
-    elif what == "radicale":
-        server = radicale(servers.base, side)
-    else:
-        server = davservers.Xandikos(os.path.join(directory, "xandikos-" + side)).start(user)
-    dav_endpoint(config, side, server, user)
-    box = records.DavBox(server.user(user))
-    box.server = server
-    return box, config.mailbox(side, user + "@example.org", login=user, password=server.password)
-
-
-def make_pair(servers, directory, kind, inner="", **attributes):
-    config = product.Config(directory)
-    made = [make_side(config, servers, directory, side, what)
-            for side, what in zip(("left", "right"), kind.split("-"))]
-    config.pairing("p", made[0][1], made[1][1], inner=inner, **{"kinds": "events contacts tasks", **attributes})
-    config.write()
-    return Pair(config, (made[0][0], made[1][0]), kind)
 
 
 @pytest.fixture(params=PAIRS)
 def pair(request, servers, directory):
     p = make_pair(servers, directory, request.param)
     yield p
-    for box in (p.left, p.right):
-        if isinstance(getattr(box, "server", None), davservers.Xandikos):
-            box.server.stop()
+    p.stop()
 
 
 @pytest.fixture(params=("left", "right"))
 def sides(request, pair):
     """(the side where somebody does something, the other)"""
     return (pair.left, pair.right) if request.param == "left" else (pair.right, pair.left)
-
-
-def kinds_of(pair):
-    """Xandikos makes no collection for tasks."""
-    return ("events", "contacts") if "xandikos" in pair.kind else ("events", "contacts", "tasks")
-
-
-TEXTS = {"events": lambda uid: calendar(event(uid)), "tasks": todo, "contacts": card}
-
-
-def fill(box, pair, name="Team"):
-    for kind in kinds_of(pair):
-        box.make(kind, name)
-        for uid in ("one@example.org", "two", "three-3"):
-            box.add(kind, name, TEXTS[kind](kind[0] + uid))
 
 
 def test_create_edit_delete(pair, sides):
@@ -338,9 +247,9 @@ def test_wrong_password(radicale_local):
     assert "wrong" not in pair.config.log()
 
 
-def test_mail_and_records_in_one_endpoint(make, base):
+def test_mail_and_records_in_one_endpoint(make, servers):
     """imap + dav: one pairing carries all of it, with one logon."""
-    config, server = make.config(), radicale(base, "left")
+    config, server = make.config(), servers.radicale("left")
     urls = server.urls(None)
     mail, _ = make.box(config, "left", "imap", login="own", **urls)
     disk, right_xml = make.box(config, "right", "local")
@@ -389,3 +298,13 @@ def test_mail_and_records_of_one_server(make, servers):
     assert not model.compare(mail.read(), disk.read())
     assert ("events", "Team") in right.collections() and "Team" not in disk.read()
     mail.close()
+
+
+def test_the_endpoint_alone_with_cyrus(servers):
+    """tests/unit/t_dav_server.c, verb by verb, as it runs with Radicale and Xandikos."""
+    server, user = davservers.Cyrus(servers.cyrus("c")), "verbs-%d@cyrus.example" % os.getpid()
+    server.user(user)
+    program = os.path.join(product.BUILD, "test", "unit", "t_dav_server")
+    url = "http://127.0.0.1:%d/dav/principals/user/%s/" % (server.port, user)
+    r = product.run([program], 120, env={"MS_DAV": "%s %s %s" % (url, user, server.password)})
+    assert r.rc == 0 and "[  PASSED  ] 7 test(s)" in r.out + r.err, r
