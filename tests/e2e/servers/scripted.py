@@ -63,11 +63,14 @@ class TlsWitness(_Listener):
                certificate may still leave a finished handshake here: `inside` is what counts)
     """
 
-    def __init__(self, pair, starttls=False, inject=b""):
+    GREETING = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n"
+
+    def __init__(self, pair, starttls=False, inject=b"", greeting=GREETING):
         super().__init__()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(pair.cert, pair.key)
         self.starttls = starttls
+        self.greeting = greeting                # b"": the client speaks first
         self.inject = inject                    # sent in clear text right behind the OK of STARTTLS
         self.plain = b""
         self.inside = b""
@@ -87,9 +90,9 @@ class TlsWitness(_Listener):
             return
         with self.lock:
             self.handshakes += 1
-        if not self.starttls:
+        if not self.starttls and self.greeting:
             try:
-                tls.sendall(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n")
+                tls.sendall(self.greeting)
             except OSError:
                 pass
         while True:
@@ -119,6 +122,56 @@ class TlsWitness(_Listener):
                     peer.sendall(b"* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\n" + tag + b" OK\r\n")
                 else:
                     peer.sendall(tag + b" BAD not before STARTTLS\r\n")
+
+
+class TlsHttp(_Listener):
+    """An HTTP server behind a good or bad certificate that answers every request with the same.
+
+    heads      the requests with their headers
+    """
+
+    def __init__(self, pair, status, headers, body=b""):
+        super().__init__()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pair.cert, pair.key)
+        self.answer = ("HTTP/1.1 %s\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n" % (
+            status, headers, len(body))).encode() + body
+        self.heads = []
+
+    def handle(self, peer):
+        with self.context.wrap_socket(peer, server_side=True) as tls:
+            seen = b""
+            while b"\r\n\r\n" not in seen:
+                data = tls.recv(4096)
+                if not data:
+                    return
+                seen += data
+            head, _, rest = seen.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)^content-length: *(\d+)", head, re.M)
+            while length and len(rest) < int(length.group(1)):
+                data = tls.recv(4096)
+                if not data:
+                    return
+                rest += data
+            with self.lock:
+                self.heads.append(head)
+            tls.sendall(self.answer)
+
+
+class PlainWitness(_Listener):
+    """Writes down what a client says in clear text, and says nothing itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = b""
+
+    def handle(self, peer):
+        while True:
+            data = peer.recv(4096)
+            if not data:
+                return
+            with self.lock:
+                self.seen += data
 
 
 class ImapStub(_Listener):
