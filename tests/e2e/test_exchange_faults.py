@@ -294,6 +294,25 @@ def test_half_made_series_edited_meanwhile(calendars, exchange):  # noqa: F811
     calendars.idle()
 
 
+@pytest.mark.parametrize("after", (0, 1, 4, 9))
+def test_an_occurrence_that_cannot_be_asked_for(calendars, exchange, after):  # noqa: F811
+    """It is not one that is not there: a half made series is not taken for a whole one."""
+    calendars.vdir.add("events", "Calendar", TEXT)
+    calendars.once()
+    calendars.once()
+    calendars.vdir.edit("events", "Calendar", "s1", "COUNT=10", "COUNT=12")
+    exchange.ask("fault", op="UpdateItem", kind="drop-before", after=1)
+    calendars.once(rc=1)
+    assert "Pending" in str(calendars.one("calendar")["ext"])
+    # the next GetItem is of the series, then come its occurrences
+    exchange.ask("fault", op="GetItem", kind="error", code="ErrorItemSave", after=1 + after)
+    calendars.once()
+    struck(exchange)
+    assert "ErrorItemSave" in calendars.pair.config.ctl("quarantine", "p").out
+    retried(calendars.pair)
+    check_series(calendars, TEXT.replace("COUNT=10", "COUNT=12"))
+
+
 @pytest.mark.parametrize("op", ("UpdateItem", "DeleteItem"))
 def test_refused_exceptions(calendars, exchange, op):  # noqa: F811
     """One item that is left out with its reason, whole; not a series that says something else."""

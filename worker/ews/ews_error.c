@@ -44,6 +44,10 @@ static const struct row {
 	{ "ErrorIrresolvableConflict", E_ITEM_CHANGED, NULL }, { "ErrorStaleObject", E_ITEM_CHANGED, NULL },
 	{ "ErrorInvalidChangeKey", E_ITEM_CHANGED, NULL }, { "ErrorMessageSizeExceeded", E_ITEM_TOO_BIG, NULL },
 	{ "ErrorDataSizeLimitExceeded", E_ITEM_TOO_BIG, NULL },
+	/* one occurrence: taken out, behind the last, or of what is no series any more */
+	{ "ErrorCalendarOccurrenceIsDeletedFromRecurrence", E_ITEM_GONE, NULL },
+	{ "ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange", E_ITEM_GONE, NULL },
+	{ "ErrorCalendarCannotUseIdForRecurringMasterId", E_ITEM_GONE, NULL },
 	/* one folder */
 	{ "ErrorFolderNotFound", E_FOLDER_GONE, NULL }, { "ErrorSyncFolderNotFound", E_FOLDER_GONE, NULL },
 	{ "ErrorParentFolderNotFound", E_FOLDER_GONE, NULL }, { "ErrorToFolderNotFound", E_FOLDER_GONE, NULL },

@@ -221,6 +221,10 @@ static enum code locate(struct walk *w, struct err *err)
 		enum code rc = ews_batch_run(&b, els, EWS_BATCH, err);
 		if (rc != E_OK)
 			return rc;
+		/* one that could not be asked for is not one that is not there */
+		for (size_t i = 0; i < EWS_BATCH; i++)
+			if (els[i].code != E_OK && els[i].code != E_ITEM_GONE)
+				return err_set(err, els[i].code, "%s", els[i].text);
 		if (w->alive == 0)
 			break;
 	}
