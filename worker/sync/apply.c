@@ -449,7 +449,7 @@ enum code pass_commit_cursors(struct pass *p, struct err *err)
 		if (changed && f->ep[SIDE_LEFT] != NULL && f->ep[SIDE_RIGHT] != NULL)
 			rc = base_folder_save(p->base, f->base, err);
 		for (int s = 0; rc == E_OK && s < SIDES; s++) {
-			if (f->made[s] && f->read[s] && !f->dirty[s] && f->ep[s] != NULL)
+			if (f->read[s] && !f->dirty[s] && f->ep[s] != NULL)
 				rc = base_made_seen(p->base, f->base->row, (enum side)s, err);
 		}
 	}

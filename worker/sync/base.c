@@ -54,6 +54,9 @@ static const char *const migrations[] = {
 	"CREATE INDEX place_left_made ON place (folder) WHERE left_made > 0;"
 	"CREATE INDEX place_right_made ON place (folder) WHERE right_made > 0;"
 	"ALTER TABLE journal ADD COLUMN before BLOB;",
+	"DROP INDEX place_left_made; DROP INDEX place_right_made;"
+	"CREATE INDEX place_left_made ON place (folder) WHERE left_made <> 0;"
+	"CREATE INDEX place_right_made ON place (folder) WHERE right_made <> 0;",
 };
 
 static enum code set_aside(const char *path, const char *why, struct err *err)

@@ -61,6 +61,7 @@ struct base_place {
 	struct span stable_key[SIDES];
 	struct span version[SIDES];  /* read only, see base_record; SPAN_NONE: never read back */
 	bool made[SIDES];            /* write only: this pass put it there, after that side's cursor was taken */
+	bool learned[SIDES];         /* write only: this pass was told of that id, and has not stored the cursor yet */
 };
 
 /* Which side holds but a free/busy copy of what the other one has. */
@@ -148,14 +149,14 @@ enum code base_records_retry(struct base *base, uint64_t *n, struct err *err) MS
 /* How many there are. */
 enum code base_records_refused_count(struct base *base, uint64_t *n_r, struct err *err) MS_MUST_USE;
 
-/* Places that earlier passes put there after the cursor of that side which is stored now: a change since
- * the cursor tells them, unless they are gone again. */
+/* Places that earlier passes put there, or learned of, after the cursor of that side which is stored now: a change
+ * since the cursor tells them, unless they are gone again. */
 enum code base_made(struct base *base, int64_t folder, enum side side, struct arena *arena,
 		    struct base_place **places_r, size_t *n_r, struct err *err) MS_MUST_USE;
 /* The folders that have such places. */
 enum code base_made_folders(struct base *base, enum side side, struct arena *arena, int64_t **folders_r, size_t *n_r,
 			    struct err *err) MS_MUST_USE;
-/* A newer cursor of that side covers them. */
+/* A newer cursor of that side covers them, and what this pass has learned. */
 enum code base_made_seen(struct base *base, int64_t folder, enum side side, struct err *err) MS_MUST_USE;
 /* folder 0 = all. */
 enum code base_place_count(struct base *base, int64_t folder, uint64_t *n_r, struct err *err) MS_MUST_USE;

@@ -130,6 +130,13 @@ static enum code insert_item(struct base *b, struct base_place *p, struct err *e
 	return rc;
 }
 
+/* Columns left_made, right_made: the lease that put it there; negative: that learned its id there. 0: the stored
+ * cursor of that side covers it. */
+static int64_t made_column(const struct base *b, const struct base_place *p, enum side side)
+{
+	return p->made[side] ? (int64_t)b->generation : p->learned[side] ? -(int64_t)b->generation : 0;
+}
+
 enum code base_place_insert(struct base *b, struct base_place *p, struct err *err)
 {
 	enum code rc = base_write(b, err);
@@ -149,8 +156,8 @@ enum code base_place_insert(struct base *b, struct base_place *p, struct err *er
 	stmt_blob(s, 4, p->id[SIDE_RIGHT]);
 	stmt_int(s, 5, p->flags.flags);
 	stmt_text(s, 6, p->flags.keywords);
-	stmt_int(s, 7, p->made[SIDE_LEFT] ? (int64_t)b->generation : 0);
-	stmt_int(s, 8, p->made[SIDE_RIGHT] ? (int64_t)b->generation : 0);
+	stmt_int(s, 7, made_column(b, p, SIDE_LEFT));
+	stmt_int(s, 8, made_column(b, p, SIDE_RIGHT));
 	rc = stmt_run(s, err);
 	if (rc == E_OK)
 		p->row = db_last_id(b->db);
@@ -164,8 +171,8 @@ enum code base_place_update(struct base *b, const struct base_place *p, struct e
 	if (rc != E_OK)
 		return rc;
 	struct stmt *s = db_stmt(b->db, "UPDATE place SET folder = ?, left_id = ?, right_id = ?, flags = ?,"
-				 " keywords = ?, left_made = MAX(left_made, ?), right_made = MAX(right_made, ?)"
-				 " WHERE id = ?", err);
+				 " keywords = ?, left_made = IFNULL(NULLIF(?, 0), left_made),"
+				 " right_made = IFNULL(NULLIF(?, 0), right_made) WHERE id = ?", err);
 	if (s == NULL)
 		return err->code;
 	stmt_int(s, 1, p->folder);
@@ -173,8 +180,8 @@ enum code base_place_update(struct base *b, const struct base_place *p, struct e
 	stmt_blob(s, 3, p->id[SIDE_RIGHT]);
 	stmt_int(s, 4, p->flags.flags);
 	stmt_text(s, 5, p->flags.keywords);
-	stmt_int(s, 6, p->made[SIDE_LEFT] ? (int64_t)b->generation : 0);
-	stmt_int(s, 7, p->made[SIDE_RIGHT] ? (int64_t)b->generation : 0);
+	stmt_int(s, 6, made_column(b, p, SIDE_LEFT));
+	stmt_int(s, 7, made_column(b, p, SIDE_RIGHT));
 	stmt_int(s, 8, p->row);
 	return stmt_run(s, err);
 }
@@ -183,8 +190,8 @@ enum code base_made(struct base *b, int64_t folder, enum side side, struct arena
 		    struct base_place **places_r, size_t *n_r, struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.left_made > 0 AND p.left_made < ?",
-		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.right_made > 0 AND p.right_made < ?",
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.left_made <> 0 AND ABS(p.left_made) < ?",
+		"SELECT " PLACE_COLS PLACE_FROM " WHERE p.folder = ? AND p.right_made <> 0 AND ABS(p.right_made) < ?",
 	};
 	struct stmt *s = db_stmt(b->db, sql[side], err);
 
@@ -201,8 +208,8 @@ enum code base_made_folders(struct base *b, enum side side, struct arena *arena,
 			    struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"SELECT DISTINCT folder FROM place WHERE left_made > 0 AND left_made < ?",
-		"SELECT DISTINCT folder FROM place WHERE right_made > 0 AND right_made < ?",
+		"SELECT DISTINCT folder FROM place WHERE left_made <> 0 AND ABS(left_made) < ?",
+		"SELECT DISTINCT folder FROM place WHERE right_made <> 0 AND ABS(right_made) < ?",
 	};
 	struct stmt *s = db_stmt(b->db, sql[side], err);
 	size_t cap = 0;
@@ -224,8 +231,8 @@ enum code base_made_folders(struct base *b, enum side side, struct arena *arena,
 enum code base_made_seen(struct base *b, int64_t folder, enum side side, struct err *err)
 {
 	static const char *const sql[SIDES] = {
-		"UPDATE place SET left_made = 0 WHERE folder = ? AND left_made > 0 AND left_made < ?",
-		"UPDATE place SET right_made = 0 WHERE folder = ? AND right_made > 0 AND right_made < ?",
+		"UPDATE place SET left_made = 0 WHERE folder = ? AND left_made <> 0 AND left_made < ?",
+		"UPDATE place SET right_made = 0 WHERE folder = ? AND right_made <> 0 AND right_made < ?",
 	};
 	enum code rc = base_write(b, err);
 

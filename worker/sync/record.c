@@ -46,6 +46,7 @@ static enum code adopt(struct apply *a, struct plan_op *op, struct err *err)
 		rc = drop_solo(a, op->news[SIDE_RIGHT], err);
 	b->folder = a->p->plan.folders[op->folder].base->row;
 	b->kind = a->p->plan.folders[op->folder].base->kind;
+	b->learned[SIDE_LEFT] = b->learned[SIDE_RIGHT] = true;
 	if (rc == E_OK)
 		rc = b->row != 0 ? base_place_update(a->p->base, b, err) : base_place_insert(a->p->base, b, err);
 	a->p->result->adopted++;
@@ -126,6 +127,7 @@ static enum code decide(struct apply *a, struct plan_op *op, struct err *err)
 	case PO_ANCHOR: {
 		enum code rc = drop_solo(a, op->news[op->side], err);
 
+		op->place->base.learned[op->side] = true;
 		return rc == E_OK ? base_place_update(a->p->base, &op->place->base, err) : rc;
 	}
 	case PO_ADOPT:
@@ -313,8 +315,9 @@ static enum code intent(struct apply *a, struct window *w, size_t i, struct err 
 	const char *text;
 
 	if (f->code == E_ITEM_GONE || (f->code == E_OK && f->body == NULL)) {
-		a->p->plan.folders[op->folder].dirty[n->side] = true;   /* the next pass sees it gone */
-		return E_OK;
+		/* the next pass sees it gone, or hears nothing of it: some servers do not tell what came and went */
+		a->p->plan.folders[op->folder].dirty[n->side] = true;
+		return drop_solo(a, n, err);
 	}
 	if (f->code != E_OK && code_scope(f->code) != SCOPE_ITEM) {
 		a->p->plan.folders[op->folder].dirty[n->side] = true;
@@ -387,7 +390,7 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 				.size = o->size, .flags = o->flags };
 	b.id[n->side] = n->id;
 	b.id[op->side] = done->new_id;
-	b.made[op->side] = true;
+	b.made[op->side] = b.learned[n->side] = true;
 	b.stable_key[n->side] = w->fetch[i].key;
 	rc = base_solo_delete(a->p->base, o->row, err);
 	if (rc == E_OK)
@@ -441,7 +444,7 @@ static enum code record_move(struct apply *a, struct plan_op *op, const struct e
 	pp->base.folder = a->p->plan.folders[op->to].base->row;
 	pp->base.id[mover] = n->id;
 	pp->base.id[op->side] = done->new_id;
-	pp->base.made[op->side] = true;
+	pp->base.made[op->side] = pp->base.learned[mover] = true;
 	enum code rc = base_place_update(a->p->base, &pp->base, err);
 	if (rc == E_OK && plan_records(&a->p->plan, op->to))
 		/* it has a new version, and may have been edited as well */
