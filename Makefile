@@ -150,6 +150,8 @@ bench: all
 	MS_BUILD=$(abspath $(B)) tests/bench/run --build $(abspath $(B)) $(BENCH)
 bench-dav: all
 	tests/bench/dav --build $(abspath $(B)) $(BENCH)
+bench-ews: all
+	tests/bench/ews --build $(abspath $(B)) $(BENCH)
 demo: all
 	scripts/demo
 
@@ -171,6 +173,6 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all test-build asan ubsan sanitize unit unit-build fuzz fuzz-build fuzz-programs \
-	check check-full check-logons check-model soak style e2e bench bench-dav bench-pool demo install clean
+	check check-full check-logons check-model soak style e2e bench bench-dav bench-ews bench-pool demo install clean
 .SECONDARY:
 -include $(shell find $(B) -path $(B)/cyrus -prune -o -name '*.d' -type f -print 2>/dev/null)
