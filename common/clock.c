@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <time.h>
 
-
 static int64_t read_ms(clockid_t id)
 {
 	struct timespec ts;

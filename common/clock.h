@@ -16,5 +16,4 @@ void clock_sleep_ms(int64_t ms);
 const char *clock_format_ms(int64_t wall_ms, char out[CLOCK_TEXT_MAX]);
 const char *clock_format_s(int64_t wall_s, char out[CLOCK_TEXT_MAX]);
 
-
 #endif

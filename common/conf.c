@@ -38,11 +38,27 @@ static bool is_set(const struct conf_secret *s)
 	return s->file != NULL || s->credential != NULL;
 }
 
+bool conf_is_remote(const struct conf_endpoint *e)
+{
+	return conf_type_bit(e->type) != T_LOCAL;
+}
+
+static bool is_https(const char *url)
+{
+	return url != NULL && span_starts_nocase(span_of(url), "https:");
+}
+
+bool conf_uses_tls(const struct conf_endpoint *e)
+{
+	return (e->server != NULL && e->tls != TLS_NONE) || is_https(e->front_end) || is_https(e->caldav) ||
+	       is_https(e->carddav);
+}
+
 enum conf_logon conf_mailbox_logon(const struct conf_mailbox *m)
 {
 	const struct conf_endpoint *e = m->endpoint;
 
-	if (conf_type_bit(e->type) == T_LOCAL)
+	if (!conf_is_remote(e))
 		return LOGON_NONE_NEEDED;
 	if (is_set(&m->password))
 		return LOGON_OWN;

@@ -128,6 +128,10 @@ char *conf_peek_runtime_dir(const char *file);
 uint32_t conf_max_connections(const struct conf_endpoint *endpoint);
 /* What the pairing carries: its kinds, as far as both endpoints are configured for them. Bit set. */
 uint32_t conf_pairing_kinds(const struct conf_pairing *pairing);
+/* It is reached over a network, and not a directory of this machine. */
+bool conf_is_remote(const struct conf_endpoint *endpoint);
+/* Some of it is reached by TLS. */
+bool conf_uses_tls(const struct conf_endpoint *endpoint);
 /* One of its endpoints is asked by HTTP. */
 bool conf_pairing_uses_http(const struct conf_pairing *pairing);
 /* R19: no error of this type's own stops a pairing. */

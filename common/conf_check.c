@@ -68,13 +68,6 @@ static void warn_mail_only(struct conf_loader *l, const struct xml_node *node, c
 	}
 }
 
-static bool uses_tls(const struct conf_endpoint *e)
-{
-	return (e->server != NULL && e->tls != TLS_NONE) ||
-	       (e->caldav != NULL && span_starts_nocase(span_of(e->caldav), "https:")) ||
-	       (e->carddav != NULL && span_starts_nocase(span_of(e->carddav), "https:"));
-}
-
 static enum code check_logon(struct conf_loader *l, const struct xml_node *node, const struct conf_endpoint *e)
 {
 	if (has_secret(&e->password) && e->login == NULL)
@@ -120,7 +113,7 @@ static enum code check_imap(struct conf_loader *l, const struct xml_node *node,
 	rc = check_logon(l, node, e);
 	if (rc != E_OK)
 		return rc;
-	if (e->ca_file != NULL && !uses_tls(e))
+	if (e->ca_file != NULL && !conf_uses_tls(e))
 		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect with TLS none");
 	return check_files(l, node, e);
 }
@@ -203,7 +196,7 @@ enum code conf_check_mailbox(struct conf_loader *l, const struct xml_node *node,
 			     struct conf_mailbox *m)
 {
 	size_t n = strlen(m->smtp_name);
-	bool local = conf_type_bit(m->endpoint->type) == T_LOCAL;
+	bool local = !conf_is_remote(m->endpoint);
 
 	if (m->smtp_name[0] == ' ' || m->smtp_name[n - 1] == ' ')
 		return conf_fail(l, node->line, "SMTPName '%.80s' begins or ends with a blank",
@@ -270,7 +263,7 @@ static const char *mailbox_key(struct arena *arena, const struct conf_mailbox *m
 {
 	const struct conf_endpoint *e = m->endpoint;
 
-	if (conf_type_bit(e->type) == T_LOCAL)
+	if (!conf_is_remote(e))
 		return arena_printf(arena, "local %s/%s", e->path, m->smtp_name);
 	if (conf_type_bit(e->type) == T_EXCHANGE) {
 		char *box = arena_printf(arena, "exchange %s %s", e->front_end != NULL ? e->front_end : e->server,

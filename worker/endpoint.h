@@ -229,7 +229,8 @@ struct ep_ops {
 	enum code (*folders)(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops,
 			size_t n, struct err *err);
 	/* What the organisation itself says of how to reach this mailbox, for a person; also after a failed open.
-	 * NULL: there is no such service for this protocol. */
+	 * NULL: there is no such service for this protocol. adviser: how that service is called. */
+	const char *adviser;
 	enum code (*advise)(struct endpoint *ep, struct arena *arena, const char **text_r, struct err *err);
 };
 

@@ -186,17 +186,19 @@ static int verify(struct ctl *ctl)
 
 static void show_step(struct ctl *ctl, json_t *step)
 {
+	static const struct { const char *name, *before; } members[] = {
+		{ "what", "  " }, { "code", "  " }, { "reason", ": " }, { "remedy", "; " },
+	};
 	struct buf line;
 
 	buf_init(&line, 64 * 1024);
 	buf_printf(&line, "  %-8s %s", or_dash(json_text(step, "step")),
 		   json_is_true(json_object_get(step, "ok")) ? "ok" : "FAILED");
-	static const char *const members[] = { "what", "code", "reason", "remedy" };
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		if (json_text(step, members[i])[0] == '\0')
+		if (json_text(step, members[i].name)[0] == '\0')
 			continue;
-		buf_add_str(&line, i < 2 ? "  " : i == 2 ? ": " : "; ");
-		text_of_json(&line, json_object_get(step, members[i]));
+		buf_add_str(&line, members[i].before);
+		text_of_json(&line, json_object_get(step, members[i].name));
 	}
 	fprintf(ctl->out, "%s\n", buf_str(&line));
 	buf_free(&line);

@@ -95,7 +95,23 @@ enum code ews_run_one(struct ews *e, struct arena *arena, struct ews_call *c, st
 enum code ews_outcome(const struct ews_object *message, const char *what, struct err *err);
 /* <t:FolderId .../>, or the distinguished one (with the mailbox where access is delegated). */
 void ews_folder_id(struct buf *b, const struct ep_folder *folder);
+/* <t:DistinguishedFolderId Id="name"/> of this mailbox */
+void ews_distinguished_id(struct ews *e, struct buf *b, const char *name);
 void ews_place_id(struct ews *e, struct buf *b, enum ews_place place);
+
+/* One write, or look, of which one message tells how it went: ews_ask_begin(), print the operation into call.body,
+ * ews_ask_end(). It goes out once. */
+struct ews_ask {
+	struct ews_call call;
+	struct arena *arena;
+	const char *what;                /* "making a folder" */
+	void (*object)(struct ews_ask *ask, const struct ews_object *o);   /* gets what is told; or NULL */
+	enum code code;
+	struct err err;
+};
+void ews_ask_begin(struct ews *e, struct arena *arena, struct ews_ask *ask, const char *what,
+		   void (*object)(struct ews_ask *ask, const struct ews_object *o));
+enum code ews_ask_end(struct ews *e, struct ews_ask *ask, struct err *err) MS_MUST_USE;
 
 /* --- ews_zone.c --- */
 

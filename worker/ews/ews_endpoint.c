@@ -252,6 +252,7 @@ const struct ep_ops ep_ews = {
 	.make = make,
 	.open = ews_open,
 	.close = close_verb,
+	.adviser = "autodiscover",
 	.advise = ews_advise_verb,
 	.list = ews_list_verb,
 	.changes = ews_changes_verb,

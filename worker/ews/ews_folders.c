@@ -7,58 +7,37 @@
 #include "../data/path.h"
 
 struct answer {
-	struct arena *arena;
-	const char *what;
-	enum code code;
-	struct err err;
+	struct ews_ask ask;          /* first; a folder made twice is refused, as if it were a stranger's */
 	struct span id;
 	uint64_t items, folders;
 	bool counted;
 };
 
-static enum code on_folder(void *ctx, size_t message, const struct ews_object *o, struct err *err)
+static void take_folder(struct ews_ask *ask, const struct ews_object *o)
 {
-	struct answer *a = ctx;
+	struct answer *a = (struct answer *)ask;
 
-	(void)message;
-	(void)err;
-	a->id = arena_span(a->arena, ews_text(o, "FolderId@Id"));
+	a->id = arena_span(ask->arena, ews_text(o, "FolderId@Id"));
 	a->counted = span_u64(ews_text(o, "TotalCount"), UINT64_MAX, &a->items) &&
 		     span_u64(ews_text(o, "ChildFolderCount"), UINT64_MAX, &a->folders);
-	return E_OK;
 }
 
-static enum code on_end(void *ctx, size_t message, const struct ews_object *m, struct err *err)
+/* Where to print the request. */
+static struct buf *prepare(struct ews *e, struct arena *arena, struct answer *a, const char *what)
 {
-	struct answer *a = ctx;
-
-	(void)message;
-	(void)err;
-	a->code = ews_outcome(m, a->what, &a->err);
-	return E_OK;
+	*a = (struct answer){ .id = SPAN_NONE };
+	ews_ask_begin(e, arena, &a->ask, what, take_folder);
+	return &a->ask.call.body;
 }
 
-static const struct ews_handler handler = { on_folder, on_end, NULL };
-
-static void prepare(struct ews *e, struct arena *arena, struct ews_call *c, struct answer *a, const char *what)
+static enum code run(struct ews *e, struct answer *a, struct err *err)
 {
-	*a = (struct answer){ .arena = arena, .what = what, .err = ERR_INIT };
-	a->code = err_set(&a->err, E_PROTOCOL, "%s: the server gave no answer", what);
-	ews_call_init(e, c, &handler, a);
-	c->http.once = true;                 /* a folder made twice is refused, as if it were a stranger's */
-}
+	enum code rc = ews_ask_end(e, &a->ask, err);
 
-static enum code run(struct ews *e, struct arena *arena, struct ews_call *c, struct answer *a, struct err *err)
-{
-	enum code rc = ews_run_one(e, arena, c, err);
-
-	ews_call_free(c);
-	if (rc == E_OK && a->code != E_OK) {
-		rc = a->code == E_ITEM_REFUSED || a->code == E_ITEM_GONE ? E_FOLDER_REFUSED : a->code;
-		*err = a->err;
-		err->code = rc;
-	}
-	return rc;
+	if (a->ask.code != rc || (rc != E_ITEM_REFUSED && rc != E_ITEM_GONE))
+		return rc;
+	err->code = E_FOLDER_REFUSED;
+	return E_FOLDER_REFUSED;
 }
 
 static const struct ep_folder *find(const struct ep_list *list, enum ep_kind kind, struct span path)
@@ -93,11 +72,9 @@ static enum code make_one(struct ews *e, struct arena *arena, enum ep_kind kind,
 		[EP_MAIL] = "Folder", [EP_EVENTS] = "CalendarFolder", [EP_CONTACTS] = "ContactsFolder",
 		[EP_TASKS] = "TasksFolder",
 	};
-	struct ews_call c;
 	struct answer a;
-	struct buf *b = &c.body;
+	struct buf *b = prepare(e, arena, &a, "making a folder");
 
-	prepare(e, arena, &c, &a, "making a folder");
 	buf_add_str(b, "<m:CreateFolder><m:ParentFolderId>");
 	print_parent(e, b, parent);
 	buf_printf(b, "</m:ParentFolderId><m:Folders><t:%s>", elements[kind]);
@@ -105,7 +82,7 @@ static enum code make_one(struct ews *e, struct arena *arena, enum ep_kind kind,
 		ews_el(b, "FolderClass", SPAN_LIT("IPF.Note"));
 	ews_el(b, "DisplayName", path_decode_component(arena, path_last(path)));
 	buf_printf(b, "</t:%s></m:Folders></m:CreateFolder>", elements[kind]);
-	enum code rc = run(e, arena, &c, &a, err);
+	enum code rc = run(e, &a, err);
 	if (rc == E_OK && a.id.n == 0)
 		rc = err_set(err, E_PROTOCOL, "the server made a folder and told no id");
 	if (rc != E_OK)
@@ -166,8 +143,8 @@ static enum code rename_one(struct ews *e, struct arena *arena, const struct ep_
 	const struct ep_folder *f = op->folder, *there = find_any(list, op->path), *parent;
 	struct span old = f->path, name = path_decode_component(arena, path_last(op->path));
 	enum code rc = E_OK;
-	struct ews_call c;
 	struct answer a;
+	struct buf *b;
 
 	if (there != NULL && !span_eq(there->id, f->id))
 		return err_set(err, E_FOLDER_EXISTS, "a folder of that name is there already");
@@ -175,25 +152,25 @@ static enum code rename_one(struct ews *e, struct arena *arena, const struct ep_
 		rc = parent_of(e, arena, list, f->kind, op->path, &parent, err);
 		if (rc != E_OK)
 			return rc;
-		prepare(e, arena, &c, &a, "moving a folder");
-		buf_add_str(&c.body, "<m:MoveFolder><m:ToFolderId>");
-		print_parent(e, &c.body, parent);
-		buf_add_str(&c.body, "</m:ToFolderId><m:FolderIds>");
-		ews_folder_id(&c.body, f);
-		buf_add_str(&c.body, "</m:FolderIds></m:MoveFolder>");
-		rc = run(e, arena, &c, &a, err);
+		b = prepare(e, arena, &a, "moving a folder");
+		buf_add_str(b, "<m:MoveFolder><m:ToFolderId>");
+		print_parent(e, b, parent);
+		buf_add_str(b, "</m:ToFolderId><m:FolderIds>");
+		ews_folder_id(b, f);
+		buf_add_str(b, "</m:FolderIds></m:MoveFolder>");
+		rc = run(e, &a, err);
 	}
 	if (rc == E_OK && !span_eq(path_last(old), path_last(op->path))) {
-		prepare(e, arena, &c, &a, "renaming a folder");
-		buf_add_str(&c.body, "<m:UpdateFolder><m:FolderChanges><t:FolderChange>");
-		ews_folder_id(&c.body, f);
-		buf_add_str(&c.body, "<t:Updates><t:SetFolderField>");
-		ews_field(&c.body, "folder:DisplayName");
-		buf_add_str(&c.body, "<t:Folder>");
-		ews_el(&c.body, "DisplayName", name);
-		buf_add_str(&c.body, "</t:Folder></t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges>"
+		b = prepare(e, arena, &a, "renaming a folder");
+		buf_add_str(b, "<m:UpdateFolder><m:FolderChanges><t:FolderChange>");
+		ews_folder_id(b, f);
+		buf_add_str(b, "<t:Updates><t:SetFolderField>");
+		ews_field(b, "folder:DisplayName");
+		buf_add_str(b, "<t:Folder>");
+		ews_el(b, "DisplayName", name);
+		buf_add_str(b, "</t:Folder></t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges>"
 			    "</m:UpdateFolder>");
-		rc = run(e, arena, &c, &a, err);
+		rc = run(e, &a, err);
 	}
 	if (rc == E_OK) {
 		op->folder_r = *f;
@@ -205,29 +182,29 @@ static enum code rename_one(struct ews *e, struct arena *arena, const struct ep_
 
 static enum code remove_one(struct ews *e, struct arena *arena, struct ep_folder_op *op, struct err *err)
 {
-	struct ews_call c;
 	struct answer a;
+	struct buf *b;
 
 	if (op->folder->role != EP_ROLE_NONE)
 		return err_set(err, E_FOLDER_REFUSED, "Exchange keeps the folders that every mailbox has");
-	prepare(e, arena, &c, &a, "looking into a folder");
-	buf_add_str(&c.body, "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>");
-	ews_field(&c.body, "folder:TotalCount");
-	ews_field(&c.body, "folder:ChildFolderCount");
-	buf_add_str(&c.body, "</t:AdditionalProperties></m:FolderShape><m:FolderIds>");
-	ews_folder_id(&c.body, op->folder);
-	buf_add_str(&c.body, "</m:FolderIds></m:GetFolder>");
-	enum code rc = run(e, arena, &c, &a, err);
+	b = prepare(e, arena, &a, "looking into a folder");
+	buf_add_str(b, "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>");
+	ews_field(b, "folder:TotalCount");
+	ews_field(b, "folder:ChildFolderCount");
+	buf_add_str(b, "</t:AdditionalProperties></m:FolderShape><m:FolderIds>");
+	ews_folder_id(b, op->folder);
+	buf_add_str(b, "</m:FolderIds></m:GetFolder>");
+	enum code rc = run(e, &a, err);
 	if (rc != E_OK)
 		return rc;
 	if (!a.counted || a.items > 0 || a.folders > 0)
 		return err_set(err, E_FOLDER_REFUSED, "the folder still holds %llu items and %llu folders",
 			       (unsigned long long)a.items, (unsigned long long)a.folders);
-	prepare(e, arena, &c, &a, "removing a folder");
-	buf_add_str(&c.body, "<m:DeleteFolder DeleteType=\"HardDelete\"><m:FolderIds>");
-	ews_folder_id(&c.body, op->folder);
-	buf_add_str(&c.body, "</m:FolderIds></m:DeleteFolder>");
-	return run(e, arena, &c, &a, err);
+	b = prepare(e, arena, &a, "removing a folder");
+	buf_add_str(b, "<m:DeleteFolder DeleteType=\"HardDelete\"><m:FolderIds>");
+	ews_folder_id(b, op->folder);
+	buf_add_str(b, "</m:FolderIds></m:DeleteFolder>");
+	return run(e, &a, err);
 }
 
 enum code ews_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_folder_op *ops, size_t n,

@@ -31,87 +31,46 @@ void ews_pending_set(struct buf *updates, struct span text)
 	buf_add_str(updates, "</t:CalendarItem></t:SetItemField>");
 }
 
-/* --- one request about one item --- */
+/* --- done, or undone --- */
 
-struct answer {
-	struct arena *arena;
-	const char *what;
+struct completing {
+	struct ews_ask ask;          /* first */
 	struct span key;
-	enum code code;
-	struct err err;
 };
 
-static enum code on_item(void *ctx, size_t message, const struct ews_object *o, struct err *err)
+static void take_key(struct ews_ask *ask, const struct ews_object *o)
 {
-	struct answer *a = ctx;
-
-	(void)message;
-	(void)err;
-	a->key = arena_span(a->arena, ews_text(o, "ItemId@ChangeKey"));
-	return E_OK;
-}
-
-static enum code on_end(void *ctx, size_t message, const struct ews_object *m, struct err *err)
-{
-	struct answer *a = ctx;
-
-	(void)message;
-	(void)err;
-	a->code = ews_outcome(m, a->what, &a->err);
-	return E_OK;
-}
-
-static const struct ews_handler handler = { on_item, on_end, NULL };
-
-static void begin(struct ews *e, struct arena *arena, struct ews_call *c, struct answer *a, const char *what)
-{
-	*a = (struct answer){ .arena = arena, .what = what, .err = ERR_INIT };
-	a->code = err_set(&a->err, E_PROTOCOL, "%s: the server gave no answer", what);
-	ews_call_init(e, c, &handler, a);
-	c->http.once = true;
-}
-
-static enum code run(struct ews *e, struct arena *arena, struct ews_call *c, struct answer *a, struct err *err)
-{
-	enum code rc = ews_run_one(e, arena, c, err);
-
-	ews_call_free(c);
-	if (rc != E_OK || a->code == E_OK)
-		return rc;
-	if (err != NULL)
-		*err = a->err;
-	return a->code;
+	((struct completing *)ask)->key = arena_span(ask->arena, ews_text(o, "ItemId@ChangeKey"));
 }
 
 enum code ews_pending_end(struct ews *e, struct arena *arena, struct span id, struct span *key_r, struct err *err)
 {
-	struct answer a;
-	struct ews_call c;
+	struct completing c = { .key = SPAN_NONE };
+	struct buf *b = &c.ask.call.body;
 
-	begin(e, arena, &c, &a, "completing a series");
-	buf_add_str(&c.body, "<m:UpdateItem MessageDisposition=\"SaveOnly\" ConflictResolution=\"AlwaysOverwrite\" "
+	ews_ask_begin(e, arena, &c.ask, "completing a series", take_key);
+	buf_add_str(b, "<m:UpdateItem MessageDisposition=\"SaveOnly\" ConflictResolution=\"AlwaysOverwrite\" "
 		    "SendMeetingInvitationsOrCancellations=\"SendToNone\"><m:ItemChanges><t:ItemChange>");
-	ews_id(&c.body, "ItemId", id, SPAN_NONE);
-	buf_add_str(&c.body, "<t:Updates><t:DeleteItemField>");
-	ews_prop_uri(&c.body, &ews_pending);
-	buf_add_str(&c.body, "</t:DeleteItemField></t:Updates></t:ItemChange></m:ItemChanges></m:UpdateItem>");
-	enum code rc = run(e, arena, &c, &a, err);
+	ews_id(b, "ItemId", id, SPAN_NONE);
+	buf_add_str(b, "<t:Updates><t:DeleteItemField>");
+	ews_prop_uri(b, &ews_pending);
+	buf_add_str(b, "</t:DeleteItemField></t:Updates></t:ItemChange></m:ItemChanges></m:UpdateItem>");
+	enum code rc = ews_ask_end(e, &c.ask, err);
 	if (key_r != NULL)
-		*key_r = a.key;
+		*key_r = c.key;
 	return rc;
 }
 
 enum code ews_pending_undo(struct ews *e, struct arena *arena, struct span id, struct err *err)
 {
-	struct answer a;
-	struct ews_call c;
+	struct ews_ask ask;
+	struct buf *b = &ask.call.body;
 
-	begin(e, arena, &c, &a, "removing what was half made");
-	buf_add_str(&c.body,
-		    "<m:DeleteItem DeleteType=\"SoftDelete\" SendMeetingCancellations=\"SendToNone\"><m:ItemIds>");
-	ews_id(&c.body, "ItemId", id, SPAN_NONE);
-	buf_add_str(&c.body, "</m:ItemIds></m:DeleteItem>");
-	return run(e, arena, &c, &a, err);
+	ews_ask_begin(e, arena, &ask, "removing what was half made", NULL);
+	buf_add_str(b, "<m:DeleteItem DeleteType=\"SoftDelete\" SendMeetingCancellations=\"SendToNone\"><m:ItemIds>");
+	ews_id(b, "ItemId", id, SPAN_NONE);
+	buf_add_str(b, "</m:ItemIds></m:DeleteItem>");
+	return ews_ask_end(e, &ask, err);
 }
 
 /* --- found again --- */

@@ -77,6 +77,18 @@ void ews_folder_id(struct buf *b, const struct ep_folder *folder)
 	ews_id(b, "FolderId", folder->name, SPAN_NONE);
 }
 
+void ews_distinguished_id(struct ews *e, struct buf *b, const char *name)
+{
+	buf_printf(b, "<t:DistinguishedFolderId Id=\"%s\"", name);
+	if (!e->delegate) {
+		buf_add_str(b, "/>");
+		return;
+	}
+	buf_add_str(b, "><t:Mailbox>");
+	ews_el(b, "EmailAddress", span_of(e->mailbox));
+	buf_add_str(b, "</t:Mailbox></t:DistinguishedFolderId>");
+}
+
 void ews_place_id(struct ews *e, struct buf *b, enum ews_place place)
 {
 	static const char *const names[] = {
@@ -85,14 +97,7 @@ void ews_place_id(struct ews *e, struct buf *b, enum ews_place place)
 #undef X
 	};
 
-	buf_printf(b, "<t:DistinguishedFolderId Id=\"%s\"", names[place]);
-	if (!e->delegate) {
-		buf_add_str(b, "/>");
-		return;
-	}
-	buf_add_str(b, "><t:Mailbox>");
-	ews_el(b, "EmailAddress", span_of(e->mailbox));
-	buf_add_str(b, "</t:Mailbox></t:DistinguishedFolderId>");
+	ews_distinguished_id(e, b, names[place]);
 }
 
 /* --- answers --- */
@@ -257,4 +262,50 @@ enum code ews_element_end(struct arena *arena, enum code rc, const struct err *e
 	*code_r = rc;
 	*text_r = rc == E_OK ? NULL : arena_str(arena, span_of(err_text(err)));
 	return E_OK;
+}
+
+/* --- one request about one thing --- */
+
+static enum code on_ask_object(void *ctx, size_t message, const struct ews_object *o, struct err *err)
+{
+	struct ews_ask *ask = ctx;
+
+	(void)message;
+	(void)err;
+	if (ask->object != NULL)
+		ask->object(ask, o);
+	return E_OK;
+}
+
+static enum code on_ask_message(void *ctx, size_t message, const struct ews_object *m, struct err *err)
+{
+	struct ews_ask *ask = ctx;
+
+	(void)message;
+	(void)err;
+	ask->code = ews_outcome(m, ask->what, &ask->err);
+	return E_OK;
+}
+
+void ews_ask_begin(struct ews *e, struct arena *arena, struct ews_ask *ask, const char *what,
+		   void (*object)(struct ews_ask *ask, const struct ews_object *o))
+{
+	static const struct ews_handler handler = { on_ask_object, on_ask_message, NULL };
+
+	*ask = (struct ews_ask){ .arena = arena, .what = what, .object = object, .err = ERR_INIT };
+	ask->code = err_set(&ask->err, E_PROTOCOL, "%s: the server gave no answer", what);
+	ews_call_init(e, &ask->call, &handler, ask);
+	ask->call.http.once = true;
+}
+
+enum code ews_ask_end(struct ews *e, struct ews_ask *ask, struct err *err)
+{
+	enum code rc = ews_run_one(e, ask->arena, &ask->call, err);
+
+	ews_call_free(&ask->call);
+	if (rc != E_OK || ask->code == E_OK)
+		return rc;
+	if (err != NULL)
+		*err = ask->err;
+	return ask->code;
 }

@@ -52,14 +52,7 @@ enum code ews_ask_zone(struct ews *e, struct arena *arena, struct err *err)
 		return E_OK;
 	ews_call_init(e, &c, &handler, &a);
 	buf_add_str(&c.body, "<m:GetUserConfiguration><m:UserConfigurationName Name=\"OWA.UserOptions\">");
-	buf_add_str(&c.body, "<t:DistinguishedFolderId Id=\"root\"");
-	if (e->delegate) {
-		buf_add_str(&c.body, "><t:Mailbox>");
-		ews_el(&c.body, "EmailAddress", span_of(e->mailbox));
-		buf_add_str(&c.body, "</t:Mailbox></t:DistinguishedFolderId>");
-	} else {
-		buf_add_str(&c.body, "/>");
-	}
+	ews_distinguished_id(e, &c.body, "root");
 	buf_add_str(&c.body, "</m:UserConfigurationName><m:UserConfigurationProperties>Dictionary"
 		    "</m:UserConfigurationProperties></m:GetUserConfiguration>");
 	rc = ews_run_one(e, arena, &c, err);

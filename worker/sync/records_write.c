@@ -1,6 +1,7 @@
 /* records_write.c - what merged records lack is written to both sides at once, and told in the journal.
  *
- * Copies of what loses a conflict are made before it is overwritten; where one is refused, nothing is. */
+ * Copies of what loses a conflict are made before it is overwritten; where one is refused, nothing is.
+ */
 #include "records_p.h"
 
 static enum code add_write(struct apply *a, struct job *job, enum side s, const struct record *record,

@@ -8,10 +8,8 @@
 #include <jansson.h>
 
 /* In the order in which a side lets us in. */
-enum step { STEP_CONNECT, STEP_TLS, STEP_LOGON, STEP_MAILBOX, STEP_FOLDERS, STEP_READ, STEP_ADVICE, STEPS };
-static const char *const step_names[STEPS] = {
-	"connect", "tls", "logon", "mailbox", "folders", "read", "autodiscover",
-};
+enum step { STEP_CONNECT, STEP_TLS, STEP_LOGON, STEP_MAILBOX, STEP_FOLDERS, STEP_READ, STEPS };
+static const char *const step_names[STEPS] = { "connect", "tls", "logon", "mailbox", "folders", "read" };
 
 struct trial {
 	struct pass *p;
@@ -42,48 +40,37 @@ static enum step failed_at(enum code code)
 	}
 }
 
-static bool by_network(const struct conf_endpoint *e)
-{
-	return e->server != NULL || e->caldav != NULL || e->carddav != NULL || e->front_end != NULL;
-}
-
-static bool by_tls(const struct conf_endpoint *e)
-{
-	const char *url = e->front_end != NULL ? e->front_end : e->caldav != NULL ? e->caldav : e->carddav;
-
-	return url != NULL && e->server == NULL ? strncmp(url, "https:", 6) == 0 : e->tls != TLS_NONE;
-}
-
 /* A directory is not connected to; TLS may be off. */
 static bool has_step(const struct trial *t, enum step step)
 {
 	const struct conf_endpoint *e = t->p->env->pairing->mailbox[t->side].endpoint;
 
-	return step >= STEP_MAILBOX || (by_network(e) && (step != STEP_TLS || by_tls(e)));
+	return step >= STEP_MAILBOX || (conf_is_remote(e) && (step != STEP_TLS || conf_uses_tls(e)));
 }
 
-static void add(struct trial *t, json_t *step)
+static void add_good(struct trial *t, const char *name, const char *what)
 {
-	json_array_append_new(t->steps, step);
+	json_t *j = json_pack("{s:s, s:b, s:I}", "step", name, "ok", 1, "ms",
+			      (json_int_t)(clock_mono_ms() - t->began_ms));
+
+	if (what != NULL)
+		json_object_set_new(j, "what", json_string(what));
+	json_array_append_new(t->steps, j);
 }
 
 static void passed(struct trial *t, enum step step, const char *what)
 {
-	if (!has_step(t, step))
-		return;
-	json_t *j = json_pack("{s:s, s:b, s:I}", "step", step_names[step], "ok", 1, "ms",
-			      (json_int_t)(clock_mono_ms() - t->began_ms));
-	if (what != NULL)
-		json_object_set_new(j, "what", json_string(what));
-	add(t, j);
+	if (has_step(t, step))
+		add_good(t, step_names[step], what);
 }
 
 static void failed(struct trial *t, enum step step, const struct err *why)
 {
 	t->failed = true;
-	add(t, json_pack("{s:s, s:b, s:I, s:s, s:s, s:s}", "step", step_names[step], "ok", 0, "ms",
-			 (json_int_t)(clock_mono_ms() - t->began_ms), "code", code_name(why->code), "reason",
-			 err_text(why), "remedy", code_remedy(why->code)));
+	json_array_append_new(t->steps, json_pack("{s:s, s:b, s:I, s:s, s:s, s:s}", "step", step_names[step], "ok", 0,
+						  "ms", (json_int_t)(clock_mono_ms() - t->began_ms), "code",
+						  code_name(why->code), "reason", err_text(why), "remedy",
+						  code_remedy(why->code)));
 }
 
 /* --- the steps --- */
@@ -99,7 +86,7 @@ static void ask_advice(struct trial *t, enum code opened)
 	if (ep->ops->advise == NULL || failed_at(opened) == STEP_LOGON)
 		return;
 	enum code rc = ep_call(ep, EP_V_ADVISE, t->p->arena, &text, 1, &why);
-	passed(t, STEP_ADVICE, rc == E_OK ? text : err_text(&why));
+	add_good(t, ep->ops->adviser, rc == E_OK ? text : err_text(&why));
 }
 
 static bool open_side(struct trial *t)
