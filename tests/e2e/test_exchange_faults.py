@@ -274,15 +274,20 @@ def test_half_made_series_is_not_completed_by_a_look(calendars, exchange):  # no
     check_series(calendars, TEXT)
 
 
-def test_half_made_series_edited_meanwhile(calendars, exchange):  # noqa: F811
-    """What people do to it before it is completed is theirs, and stays."""
+def half_changed(calendars, exchange):  # noqa: F811
+    """A series whose rule was changed, and whose exceptions could not be made again yet: the item."""
     calendars.vdir.add("events", "Calendar", TEXT)
     calendars.once()
     calendars.once()
     calendars.vdir.edit("events", "Calendar", "s1", "COUNT=10", "COUNT=12")
     exchange.ask("fault", op="UpdateItem", kind="drop-before", after=1)
     calendars.once(rc=1)
-    item = calendars.one("calendar")
+    return calendars.one("calendar")
+
+
+def test_half_made_series_edited_meanwhile(calendars, exchange):  # noqa: F811
+    """What people do to it before it is completed is theirs, and stays."""
+    item = half_changed(calendars, exchange)
     assert "Pending" in str(item["ext"]) and not item["series"]["exceptions"]
     calendars.box.ask("change", id=item["id"], xml="<t:Location>Room 9</t:Location>")
     calendars.once()
@@ -297,13 +302,7 @@ def test_half_made_series_edited_meanwhile(calendars, exchange):  # noqa: F811
 @pytest.mark.parametrize("after", (0, 1, 4, 9))
 def test_an_occurrence_that_cannot_be_asked_for(calendars, exchange, after):  # noqa: F811
     """It is not one that is not there: a half made series is not taken for a whole one."""
-    calendars.vdir.add("events", "Calendar", TEXT)
-    calendars.once()
-    calendars.once()
-    calendars.vdir.edit("events", "Calendar", "s1", "COUNT=10", "COUNT=12")
-    exchange.ask("fault", op="UpdateItem", kind="drop-before", after=1)
-    calendars.once(rc=1)
-    assert "Pending" in str(calendars.one("calendar")["ext"])
+    assert "Pending" in str(half_changed(calendars, exchange)["ext"])
     # the next GetItem is of the series, then come its occurrences
     exchange.ask("fault", op="GetItem", kind="error", code="ErrorItemSave", after=1 + after)
     calendars.once()

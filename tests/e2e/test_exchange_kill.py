@@ -4,7 +4,6 @@
 printed with a failure; MS_KILL_SEED sets it.
 """
 
-import os
 import random
 import re
 
@@ -14,7 +13,7 @@ from conftest import figure
 from records import calendar, card, event, exception, series, todo
 from test_exchange import OWN, build, exchange, mid, plain  # noqa: F401 (fixtures)
 from test_exchange_records import Pair as Records
-from test_kill import Pace, World, killed_run, seeds
+from test_kill import World, seeds, settled, survive
 from test_kill_steps import STEP_EXIT, Programs
 
 pytestmark = pytest.mark.product
@@ -23,13 +22,7 @@ GATEWAY = {"CrashQuarantine": "1s", "LogLevel": "info"}
 
 
 def settle(pair):
-    """Passes until one has nothing to complain of: four at most."""
-    pair.close()
-    for _ in range(4):
-        r = pair.config.once()
-        if r.rc == 0:
-            break
-    assert r.rc == 0, "%s\n%s" % (r, pair.config.log()[-4000:])
+    settled(pair)
     r = pair.config.once()
     assert r.rc == 0, "%s\n%s" % (r, pair.config.log()[-4000:])
 
@@ -184,20 +177,8 @@ def number(item):
 
 
 def torture(world, kills, what, seed):
-    pair, rng = world.pair, world.rng
-    done, rounds, pace = 0, 0, Pace()
-    with open(os.path.join(pair.config.dir, "once.out"), "ab") as log:
-        while done < kills:
-            rounds += 1
-            assert rounds < 6 * kills + 50, "only %d kills hit in %d rounds" % (done, rounds)
-            world.disturb()
-            done += killed_run(pair, rng, log, pace)
-            if rounds % 5 == 0:
-                world.settle()
-    world.settle()
-    pair.verify()
-    pair.idle()
-    figure("exchange, %s, seed %d: %d kills in %d rounds, %d made; 0 lost, 0 twice" % (what, seed, done, rounds, world.n))
+    rounds = survive(world, kills, 5)
+    figure("exchange, %s, seed %d: %d kills in %d rounds, %d made; 0 lost, 0 twice" % (what, seed, kills, rounds, world.n))
 
 
 def mail(build, other, swap, kills, seed):  # noqa: F811

@@ -73,6 +73,33 @@ def alive(pid):
         return False
 
 
+def settled(pair):
+    """Passes until one has nothing to complain of: four at most."""
+    pair.close()
+    for _ in range(4):
+        r = pair.config.once()
+        if r.rc == 0:
+            break
+    assert r.rc == 0, "%s\n%s" % (r, pair.config.log()[-4000:])
+
+
+def survive(world, kills, settle_every):
+    """world.disturb() and a pass that is killed, again and again; world.settle() now and then. How many rounds."""
+    pair, done, rounds, pace = world.pair, 0, 0, Pace()
+    with open(os.path.join(pair.config.dir, "once.out"), "ab") as log:
+        while done < kills:
+            rounds += 1
+            assert rounds < 6 * kills + 50, "only %d kills hit in %d rounds" % (done, rounds)
+            world.disturb()
+            done += killed_run(pair, world.rng, log, pace)
+            if rounds % settle_every == 0:
+                world.settle()
+    world.settle()
+    pair.verify()
+    pair.idle()
+    return rounds
+
+
 class World:
     """What was done to the two boxes, and what must come of it."""
 
@@ -112,12 +139,7 @@ class World:
 
     def settle(self):
         pair = self.pair
-        pair.close()
-        for _ in range(4):
-            r = pair.config.once()
-            if r.rc == 0:
-                break
-        assert r.rc == 0, "%s\n%s" % (r, pair.config.log()[-4000:])
+        settled(pair)
         pair.equal()
         self.alive.update(self.young)
         self.young.clear()
@@ -134,24 +156,12 @@ class World:
 
 
 def torture(make, kind, kills, seed):
-    rng = random.Random(seed)
     pair = make.pair(kind, gateway={"CrashQuarantine": "1s", "LogLevel": "info"})
-    world = World(pair, rng)
-    done, rounds, pace = 0, 0, Pace()
-    with open(os.path.join(pair.config.dir, "once.out"), "ab") as log:
-        while done < kills:
-            rounds += 1
-            assert rounds < 6 * kills + 50, "only %d kills hit in %d rounds" % (done, rounds)
-            world.disturb()
-            done += killed_run(pair, rng, log, pace)
-            if rounds % 10 == 0:
-                world.settle()
-    world.settle()
-    pair.verify()
-    pair.idle()
+    world = World(pair, random.Random(seed))
+    rounds = survive(world, kills, 10)
     pair.close()
     figure("%s, seed %d: %d kills in %d rounds, %d messages put, %d alive; 0 lost, 0 twice" % (
-        kind, seed, done, rounds, world.n, len(world.alive)))
+        kind, seed, kills, rounds, world.n, len(world.alive)))
 
 
 def seeds():

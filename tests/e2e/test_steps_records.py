@@ -169,11 +169,15 @@ def collection_comes(life):
             life.put(side, kind, name=name)
 
 
-def collection_renamed(life):
-    name = "Old %d" % life.n
+def two_collections(life, name):
     for kind in ("events", "contacts"):
         life.model.make(0, kind, name)
         life.put(0, kind, name=name)
+
+
+def collection_renamed(life):
+    name = "Old %d" % life.n
+    two_collections(life, name)
     yield
     life.model.rename(0, "events", name, name.replace("Old", "Name"))
     life.model.rename(1, "contacts", name, name.replace("Old", "Name"))
@@ -182,9 +186,7 @@ def collection_renamed(life):
 
 def collection_goes(life):
     name = "Gone %d" % life.n
-    for kind in ("events", "contacts"):
-        life.model.make(0, kind, name)
-        life.put(0, kind, name=name)
+    two_collections(life, name)
     yield
     life.model.remove(0, "events", name)
     life.model.remove(1, "contacts", name)

@@ -561,55 +561,55 @@ static void someone_faster(struct mem_store *s)
 	edit(s, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nLOCATION:Here\r\nLAST-MODIFIED:20300101T000000Z\r\n"));
 }
 
+static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
+
+/* Two stores of that policy, and one event on the left. */
+static void afresh(enum conf_conflict policy)
+{
+	pc_free(&c);
+	begin();
+	c.pairing.conflict = policy;
+	add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+}
+
+/* The edit of the faster one is on both sides, beside the summary. */
+static void kept_both(const char *summary)
+{
+	sync_ok();
+	assert_true(has(L, "Work", "a", summary) && has(R, "Work", "a", summary));
+	assert_true(has(L, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "LOCATION:Here"));
+	assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
+	settled();
+}
+
 static void t_edit_before_write(void **state)
 {
-	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
-		pc_free(&c);
-		begin();
-		c.pairing.conflict = policies[i];
-		add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
+		afresh(policies[i]);
 		sync_ok();
 		edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:Two\r\n"));
 		R->before_update = someone_faster;
 		sync_ok();
 		assert_null(R->before_update);
-		sync_ok();
-		assert_true(has(L, "Work", "a", "SUMMARY:Two") && has(R, "Work", "a", "SUMMARY:Two"));
-		assert_true(has(L, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "LOCATION:Here"));
-		assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
-		settled();
+		kept_both("SUMMARY:Two");
 	}
 }
 
 static void t_edit_after_write(void **state)
 {
-	static const enum conf_conflict policies[] = { CONFLICT_NEWEST, CONFLICT_LEFT, CONFLICT_RIGHT, CONFLICT_BOTH };
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
 		for (int created = 0; created < 2; created++) {
-			pc_free(&c);
-			begin();
-			c.pairing.conflict = policies[i];
-			add(L, "Work", rc_event_text("a", 1, "SUMMARY:One\r\n"));
-			if (created) {
-				R->after_write = someone_faster;
-				sync_ok();
-			} else {
+			afresh(policies[i]);
+			if (!created) {
 				sync_ok();
 				edit(L, "Work", "a", rc_event_text("a", 1, "SUMMARY:One\r\nCOMMENT:Two\r\n"));
-				R->after_write = someone_faster;
-				sync_ok();
 			}
-			assert_null(R->after_write);
+			R->after_write = someone_faster;
 			sync_ok();
-			assert_true(has(L, "Work", "a", "LOCATION:Here") && has(R, "Work", "a", "LOCATION:Here"));
-			assert_true(has(L, "Work", "a", "SUMMARY:One") && has(R, "Work", "a", "SUMMARY:One"));
-			assert_int_equal(count(L, "Work") + count(R, "Work"), 2);
-			settled();
+			assert_null(R->after_write);
+			kept_both("SUMMARY:One");
 		}
 	}
 }
