@@ -514,6 +514,8 @@ static enum code m_fetch(struct endpoint *ep, struct arena *a, struct ep_fetch *
 	struct mem_store *s = store_of(ep);
 	enum code rc = E_OK;
 
+	if (s->on_fetch != NULL)
+		s->on_fetch(s);
 	for (size_t i = 0; i < n && rc == E_OK; i++) {
 		size_t at;
 		struct mem_item *it = item_at(s, f[i].folder, f[i].id, &at);

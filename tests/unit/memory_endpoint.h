@@ -49,6 +49,7 @@ struct mem_store {
 	bool refuse_logon;
 	void (*before_update)(struct mem_store *s);  /* somebody is faster than the next EP_UPDATE; called once */
 	void (*after_write)(struct mem_store *s);    /* ... than our reading back of the next record; called once */
+	void (*on_fetch)(struct mem_store *s);       /* called at each fetch */
 	bool records_down;           /* mail alone can be reached */
 	const char *poison;          /* creates whose bytes contain this are refused */
 	const char *unreadable;      /* fetches of records whose bytes contain this give `unreadable_code` */

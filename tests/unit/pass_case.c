@@ -97,7 +97,9 @@ struct pass_result pc_run(struct pass_case *c, enum pass_mode mode)
 				.secret = no_secret, .part = take_part };
 
 	buf_clear(&c->parts);
+	c->env = &env;
 	pass_run(&env, &r);
+	c->env = NULL;
 	return r;
 }
 

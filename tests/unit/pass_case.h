@@ -13,6 +13,7 @@ struct pass_case {
 	struct mem_store *store[SIDES];      /* where the side is "memory" */
 	uint64_t generation;
 	struct buf parts;                    /* JSON of the last plan or verify */
+	struct pass_env *env;                /* of the pass that runs */
 };
 
 /* A fresh case; type: "memory" or "local". */

@@ -81,6 +81,44 @@ static void t_first_copy(void **state)
 	settled();
 }
 
+static int fetches_left;
+
+static void end_slice(struct mem_store *s)
+{
+	(void)s;
+	if (--fetches_left == 0)
+		c.env->slice_end_ms = 0;
+}
+
+/* The slice ends while a round is on its way: what is written by then is whole, the rest comes later, once. */
+static void t_slices(void **state)
+{
+	size_t before = 0;
+
+	(void)state;
+	for (int i = 0; i < 2500; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "m%d", i);
+		add(L, "INBOX", id);
+	}
+	add(R, "INBOX", "other");
+	for (int n = 1; n <= 3; n++) {         /* the third is read ahead of what the round before writes */
+		fetches_left = n;
+		L->on_fetch = end_slice;
+		struct pass_result r = pc_run(&c, PASS_SYNC);
+		L->on_fetch = NULL;
+		assert_int_equal(r.code, E_YIELDED);
+		assert_true(mem_folder_get(R, "INBOX")->n > before);
+		assert_true(mem_folder_get(R, "INBOX")->n < 2000);
+		before = mem_folder_get(R, "INBOX")->n;
+	}
+	sync_ok();
+	assert_int_equal(mem_folder_get(R, "INBOX")->n, 2501);
+	assert_int_equal(mem_folder_get(L, "INBOX")->n, 2501);
+	settled();
+}
+
 static void t_changes_both_ways(void **state)
 {
 	(void)state;
@@ -510,7 +548,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(t_first_copy), T(t_changes_both_ways), T(t_deletion_policies), T(t_change_beats_delete), T(t_mark_does_not_beat_delete),
+		T(t_first_copy), T(t_slices), T(t_changes_both_ways), T(t_deletion_policies), T(t_change_beats_delete), T(t_mark_does_not_beat_delete),
 		T(t_adoption),
 		T(t_folders), T(t_folder_collision), T(t_came_and_went), T(t_new_validity), T(t_guard), T(t_doubtful_listings),
 		T(t_quarantine), T(t_poor_servers), T(t_random),

@@ -308,6 +308,21 @@ static enum code prepare_round(struct apply *a, struct round *r, struct err *err
 	return rc == E_OK ? base_commit(a->p->base, err) : rc;
 }
 
+/* The slice ended, or a stop was asked for, while the round before was being written: this one is not begun. Its
+ * intents stay, its creates count as not reached. */
+static void leave_round(struct apply *a, struct round *r)
+{
+	for (int s = 0; s < SIDES; s++) {
+		struct side_writes *b = &r->batch[s];
+
+		for (size_t i = 0; i < b->n; i++)
+			b->ops[i].code = E_CANCELLED;
+		if (b->window != NULL)
+			a->stream[s].at -= b->window->n;
+	}
+	r->written = true;               /* as one of which nothing was attempted */
+}
+
 static enum code one_round(struct apply *a, struct err *err)
 {
 	struct round *last = &a->round[a->rounds % 2], *now = &a->round[(a->rounds + 1) % 2];
@@ -319,7 +334,9 @@ static enum code one_round(struct apply *a, struct err *err)
 	if (rc == E_OK)
 		rc = prepare_round(a, now, err);
 	written = collect_writes(last, rc == E_OK ? err : NULL);
-	if (rc == E_OK && written == E_OK)
+	if (rc == E_OK && written == E_OK && a->rounds > 0 && apply_slice_over(a))
+		leave_round(a, now);
+	else if (rc == E_OK && written == E_OK)
 		ask_writes(a, now);
 	rc = record_writes(a, last, rc == E_OK ? written : rc, err);
 	apply_progress(a, 0);
