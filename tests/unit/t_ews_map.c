@@ -5,12 +5,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 static int set_up(void **state)
 {
-	*state = arena_new((size_t)64 << 20);
+	*state = arena_new((size_t)256 << 20);
 	return 0;
 }
 
@@ -211,6 +212,58 @@ static void rest(void **state)
 	assert_true(record_equal(a, ews_rest_apply(a, plain, SPAN_LIT("2:whatever")), plain));
 }
 
+/* Not more time for more: thousands of people, or numbers, and most of them with something that has no field. */
+static void rest_of_many(void **state)
+{
+	enum { MANY = 10000, SOME = 1500 };
+	struct arena *a = *state;
+	struct buf one, other;
+	struct span text;
+	clock_t before = clock();
+
+	buf_init(&one, (size_t)4 << 20);
+	buf_init(&other, (size_t)4 << 20);
+	for (int i = 0; i < MANY; i++) {
+		buf_printf(&one, "EMAIL:a%d@x.example\r\n", i);
+		buf_printf(&other, "EMAIL;TYPE=HOME:b%d@x.example\r\n", i);
+	}
+	assert_int_equal(ews_rest_make(a, card(a, buf_str(&one)), card(a, buf_str(&other)), &text, NULL), E_ITEM_TOO_BIG);
+	buf_clear(&one);
+	buf_clear(&other);
+	for (int i = 0; i < SOME; i++) {
+		buf_printf(&one, "EMAIL:%d@x.example\r\n", i);
+		buf_printf(&other, "EMAIL;TYPE=HOME:%d@x.example\r\n", i);
+	}
+	struct record *plain = card(a, buf_str(&one)), *wanted = card(a, buf_str(&other));
+	assert_int_equal(ews_rest_make(a, plain, wanted, &text, NULL), E_OK);
+	assert_true(record_equal(a, ews_rest_apply(a, plain, text), wanted));
+	buf_free(&one);
+	buf_free(&other);
+	assert_true(clock() - before < 5 * CLOCKS_PER_SEC);
+}
+
+/* The same value goes before the same types, and these before any. */
+static void rest_pairs(void **state)
+{
+	struct arena *a = *state;
+	struct record *plain = card(a, "EMAIL;TYPE=WORK:a@x.example\r\nEMAIL:b@x.example\r\nEMAIL:c@x.example\r\n");
+	struct record *wanted = card(a, "EMAIL;TYPE=HOME:b@x.example\r\nEMAIL;TYPE=WORK:d@x.example\r\n"
+				     "EMAIL;TYPE=PREF,X:e@x.example\r\n");
+	struct span text;
+
+	assert_int_equal(ews_rest_make(a, plain, wanted, &text, NULL), E_OK);
+	assert_true(record_equal(a, ews_rest_apply(a, plain, text), wanted));
+	/* each edit on the server takes away just the one that stands for it */
+	struct record *edited = ews_rest_apply(a, card(a, "EMAIL;TYPE=WORK:new@x.example\r\nEMAIL:b@x.example\r\n"
+						       "EMAIL:c@x.example\r\n"), text);
+	assert_true(record_equal(a, edited, card(a, "EMAIL;TYPE=WORK:new@x.example\r\nEMAIL;TYPE=HOME:b@x.example\r\n"
+						 "EMAIL;TYPE=PREF,X:e@x.example\r\n")));
+	edited = ews_rest_apply(a, card(a, "EMAIL;TYPE=WORK:a@x.example\r\nEMAIL:new@x.example\r\n"
+					"EMAIL:c@x.example\r\n"), text);
+	assert_true(record_equal(a, edited, card(a, "EMAIL;TYPE=WORK:d@x.example\r\nEMAIL:new@x.example\r\n"
+						 "EMAIL;TYPE=PREF,X:e@x.example\r\n")));
+}
+
 /* --- values --- */
 
 static const char *diff(struct arena *arena, const struct record *from, const struct record *to)
@@ -249,7 +302,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		T(rules), T(end_of_month), T(times), T(keywords), T(rest), T(updates),
+		T(rules), T(end_of_month), T(times), T(keywords), T(rest), T(rest_of_many),
+		T(rest_pairs), T(updates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

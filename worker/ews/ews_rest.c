@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define REST_MAX ((size_t)256 << 10)
 #define DIGEST_TEXT 17
@@ -52,19 +53,84 @@ static struct span digest(struct span value, char out[DIGEST_TEXT])
 	return span_of(out);
 }
 
-/* How much an added value is like one that is taken away: 3 the same value, 2 the same types, 1 the same property. */
-static int likeness(struct arena *arena, const struct record_change *added, const struct record_change *removed)
-{
-	struct content_line a, b;
+/* What takes the place of what: an added value that of one that is taken away from the same property, first one of the
+ * same value, then one of the same types, then any. The candidates of one property are found by their value or types,
+ * in the order of the patch. */
+enum likeness { SAME_VALUE, SAME_TYPES, SAME_PROPERTY, LIKENESSES };
 
-	if (added->before.p != NULL || removed->after.p != NULL || added->inst.n == 0 ||
-	    !span_eq(added->comp, removed->comp) || !span_eq(added->prop, removed->prop) ||
-	    !content_parse_line(arena, span_cut(added->after, 0, span_find(added->after, 0, '\n')), &a) ||
-	    !content_parse_line(arena, span_cut(removed->before, 0, span_find(removed->before, 0, '\n')), &b))
-		return 0;
-	if (span_eq(a.value, b.value))
-		return 3;
-	return span_eq(content_param_value(&a, "TYPE"), content_param_value(&b, "TYPE")) ? 2 : 1;
+struct candidate {
+	size_t at;                       /* in the patch */
+	struct span key;
+	bool added, paired;
+};
+
+static bool is_gone(const struct record_change *c)
+{
+	return c->after.p == NULL && c->inst.n > 0;
+}
+
+static bool is_added(const struct record_change *c)
+{
+	return c->before.p == NULL && c->inst.n > 0;
+}
+
+static struct span likeness_key(const struct content_line *line, enum likeness like)
+{
+	return like == SAME_VALUE ? line->value : like == SAME_TYPES ? content_param_value(line, "TYPE") : SPAN_LIT("");
+}
+
+static int by_key(const void *va, const void *vb)
+{
+	const struct candidate *a = va, *b = vb;
+	int c = span_cmp(a->key, b->key);
+
+	return c != 0 ? c : a->added != b->added ? a->added - b->added : a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* Those of one key: the ones that are taken away first, then the added ones. */
+static size_t pair_key(struct candidate *c, size_t n, const struct record_patch *p, struct span *instead)
+{
+	size_t end = 0, gone = 0;
+
+	while (end < n && span_eq(c[end].key, c[0].key)) {
+		gone += !c[end].added;
+		end++;
+	}
+	for (size_t i = 0; i < gone && gone + i < end; i++) {
+		instead[c[gone + i].at] = p->changes[c[i].at].inst;
+		c[i].paired = c[gone + i].paired = true;
+	}
+	return end;
+}
+
+/* The changes [from, to) are of one property. */
+static void pair_property(struct arena *arena, const struct record_patch *p, size_t from, size_t to, struct span *instead)
+{
+	struct content_line *lines = arena_calloc(arena, to - from, sizeof(*lines));
+	struct candidate *c = arena_calloc(arena, to - from, sizeof(*c));
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++) {
+		const struct record_change *change = &p->changes[i];
+		struct span text = is_gone(change) ? change->before : change->after;
+
+		if ((is_gone(change) || is_added(change)) &&
+		    content_parse_line(arena, span_cut(text, 0, span_find(text, 0, '\n')), &lines[i - from]))
+			c[n++] = (struct candidate){ .at = i, .added = is_added(change) };
+	}
+	for (int like = SAME_VALUE; n > 1 && like < LIKENESSES; like++) {
+		size_t left = 0;
+
+		for (size_t i = 0; i < n; i++)
+			c[i].key = likeness_key(&lines[c[i].at - from], (enum likeness)like);
+		qsort(c, n, sizeof(*c), by_key);
+		for (size_t i = 0; i < n;)
+			i += pair_key(&c[i], n - i, p, instead);
+		for (size_t i = 0; i < n; i++)
+			if (!c[i].paired)
+				c[left++] = c[i];
+		n = left;
+	}
 }
 
 /* For each change what it stands for, or SPAN_NONE. */
@@ -72,19 +138,12 @@ static struct span *find_pairs(struct arena *arena, const struct record_patch *p
 {
 	struct span *instead = arena_calloc(arena, p->n, sizeof(*instead));
 
-	for (int like = 3; like > 0; like--)
-		for (size_t i = 0; i < p->n; i++) {
-			const struct record_change *gone = &p->changes[i];
-
-			if (gone->after.p != NULL || gone->inst.n == 0 || instead[i].p != NULL)
-				continue;
-			for (size_t j = 0; j < p->n; j++)
-				if (instead[j].p == NULL && likeness(arena, &p->changes[j], gone) == like) {
-					instead[j] = gone->inst;
-					instead[i] = SPAN_LIT("");   /* has found its own */
-					break;
-				}
-		}
+	for (size_t from = 0, to; from < p->n; from = to) {
+		for (to = from + 1; to < p->n && span_eq(p->changes[to].comp, p->changes[from].comp) &&
+				    span_eq(p->changes[to].prop, p->changes[from].prop);)
+			to++;
+		pair_property(arena, p, from, to, instead);
+	}
 	for (size_t i = 0; i < p->n; i++) {
 		const struct record_change *gone = &p->changes[i];
 		struct span parent = ews_alarm_parent(gone->comp), alarm;
@@ -179,18 +238,23 @@ static bool is_begin(const struct rest_change *c)
 	return span_eq_str(c->c.prop, "BEGIN");
 }
 
+static int by_change(const void *va, const void *vb)
+{
+	const struct rest_change *a = va, *b = vb;
+
+	return record_change_cmp(&a->c, &b->c);
+}
+
 /* The change that takes away what `c` stands for. */
 static const struct rest_change *taken_away(const struct rest_change *list, size_t n, const struct rest_change *c)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct record_change *gone = &list[i].c;
+	struct rest_change key = { .c = c->c };
 
-		if (gone->after.n == 0 && span_eq(gone->prop, c->c.prop) &&
-		    (is_begin(c) ? span_eq(gone->comp, c->instead)
-				 : span_eq(gone->comp, c->c.comp) && span_eq(gone->inst, c->instead)))
-			return &list[i];
-	}
-	return NULL;
+	if (is_begin(c))
+		key.c.comp = c->instead;
+	key.c.inst = is_begin(c) ? SPAN_LIT("") : c->instead;
+	const struct rest_change *gone = bsearch(&key, list, n, sizeof(*list), by_change);
+	return gone != NULL && gone->c.after.n == 0 ? gone : NULL;
 }
 
 /* The text went through a server: line ends may be others. */
