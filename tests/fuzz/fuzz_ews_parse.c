@@ -37,10 +37,13 @@ static enum code on_object(void *ctx, size_t message, const struct ews_object *o
 	}
 	for (int kind = EP_EVENTS; s->records && kind <= EP_TASKS; kind++) {
 		struct ews_rec r;
+		struct ews_photo photo;
 
 		ews_rec_init(&r, s->e, s->arena, (enum ep_kind)kind, SPAN_LIT("id"));
-		if (ews_rec_add(&r, o, false, NULL) == E_OK && ews_rec_finish(&r, NULL) == E_OK)
+		if (ews_rec_add(&r, o, false, NULL) == E_OK && ews_rec_finish(&r, NULL) == E_OK) {
 			must(ews_rest_apply(s->arena, r.plain, r.rest) != NULL);
+			(void)ews_photo_of(s->arena, r.plain, &photo);
+		}
 		ews_rec_free(&r);
 	}
 	(void)message;

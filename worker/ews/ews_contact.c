@@ -399,11 +399,12 @@ const struct ews_mapper ews_contact_mapper = {
 		"FileAs DisplayName GivenName MiddleName Nickname CompanyName EmailAddresses PhysicalAddresses "
 		"PhoneNumbers AssistantName Birthday BusinessHomePage Department Generation ImAddresses JobTitle "
 		"Manager Profession SpouseName Surname WeddingAnniversary",
-	.fields = "item:Subject item:Sensitivity item:Body item:Categories item:LastModifiedTime contacts:FileAs "
-		"contacts:DisplayName contacts:GivenName contacts:MiddleName contacts:Nickname contacts:CompanyName "
-		"contacts:EmailAddresses contacts:PhysicalAddresses contacts:PhoneNumbers contacts:AssistantName "
-		"contacts:Birthday contacts:BusinessHomePage contacts:Department contacts:Generation "
-		"contacts:ImAddresses contacts:JobTitle contacts:Manager contacts:Profession contacts:SpouseName "
+	.fields = "item:Subject item:Sensitivity item:Body item:Categories item:LastModifiedTime "
+		"item:Attachments contacts:FileAs contacts:DisplayName contacts:GivenName "
+		"contacts:MiddleName contacts:Nickname contacts:CompanyName contacts:EmailAddresses "
+		"contacts:PhysicalAddresses contacts:PhoneNumbers contacts:AssistantName contacts:Birthday "
+		"contacts:BusinessHomePage contacts:Department contacts:Generation contacts:ImAddresses "
+		"contacts:JobTitle contacts:Manager contacts:Profession contacts:SpouseName "
 		"contacts:Surname contacts:WeddingAnniversary",
 	.props = props,
 	.to_text = contact_text,

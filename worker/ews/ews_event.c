@@ -121,15 +121,6 @@ static enum code times_text(struct arena *arena, const struct ews_object *o, con
 	return rc;
 }
 
-/* The text of an entry below e[from]. */
-static struct span below(const struct ews_object *o, size_t from, const char *path)
-{
-	for (size_t i = from + 1; i < o->n && ews_within(o, from, i); i++)
-		if (span_eq_str(span_cut(o->e[i].path, o->e[from].path.n + 1, o->e[i].path.n), path))
-			return o->e[i].text;
-	return SPAN_NONE;
-}
-
 /* RFC 6868: '^' in a value stands before what a value cannot hold. */
 static void put_param(struct arena *arena, struct buf *text, const char *name, struct span value)
 {
@@ -149,8 +140,8 @@ static void put_param(struct arena *arena, struct buf *text, const char *name, s
 static void person(struct arena *arena, const struct ews_object *o, size_t from, const char *name, const char *params,
 		   struct buf *text)
 {
-	struct span mail = text_uri(arena, text_clean(arena, below(o, from, "Mailbox/EmailAddress")));
-	struct span cn = below(o, from, "Mailbox/Name");
+	struct span mail = text_uri(arena, text_clean(arena, ews_below(o, from, "Mailbox/EmailAddress")));
+	struct span cn = ews_below(o, from, "Mailbox/Name");
 
 	if (span_find(mail, 0, '@') == SIZE_MAX)
 		return;
@@ -169,7 +160,7 @@ static void people_text(struct arena *arena, const struct ews_object *o, struct 
 		size_t at = 0;
 
 		while (ews_next(o, people[k].path, &at) != NULL) {
-			struct span response = below(o, at - 1, "ResponseType");
+			struct span response = ews_below(o, at - 1, "ResponseType");
 			const char *partstat = "";
 
 			for (size_t i = 0; i < ARRAY_LEN(answers); i++)

@@ -79,6 +79,14 @@ bool ews_within(const struct ews_object *o, size_t from, size_t at)
 	       (inner.p[outer.n] == '/' || inner.p[outer.n] == '@');
 }
 
+struct span ews_below(const struct ews_object *o, size_t from, const char *path)
+{
+	for (size_t i = from + 1; i < o->n && ews_within(o, from, i); i++)
+		if (span_eq_str(span_cut(o->e[i].path, o->e[from].path.n + 1, o->e[i].path.n), path))
+			return o->e[i].text;
+	return SPAN_NONE;
+}
+
 bool ews_true(struct span text)
 {
 	return span_eq_str(text, "true") || span_eq_str(text, "1");

@@ -40,6 +40,8 @@ struct span ews_text(const struct ews_object *o, const char *path);
 const struct ews_entry *ews_next(const struct ews_object *o, const char *path, size_t *at);
 /* The entry is in the element that begins at e[from] (whose path is `path`), or an attribute of it. */
 bool ews_within(const struct ews_object *o, size_t from, size_t at);
+/* The text of the first entry with that path below e[from]; SPAN_NONE: there is none. */
+struct span ews_below(const struct ews_object *o, size_t from, const char *path);
 /* The value of an extended property; SPAN_NONE: it is not set. */
 struct span ews_ext(const struct ews_object *o, const struct ews_prop *p);
 bool ews_true(struct span text);

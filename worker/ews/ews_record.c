@@ -86,7 +86,10 @@ enum code ews_rec_add(struct ews_rec *r, const struct ews_object *o, bool except
 	ews_line(b, r->arena, "UID", "", r->uid);
 	stamp(b, o, r->kind == EP_CONTACTS ? "REV" : "LAST-MODIFIED");
 	enum code rc = r->map->to_text(r->arena, o, exception ? &r->start : NULL, exception ? NULL : &r->start, b, err);
-	buf_printf(b, "END:%s\r\n", comp);
+	if (r->kind == EP_CONTACTS)
+		ews_photo_note(r, o);        /* it ends behind its picture */
+	else
+		buf_printf(b, "END:%s\r\n", comp);
 	return rc;
 }
 
@@ -99,8 +102,9 @@ enum code ews_rec_finish(struct ews_rec *r, struct err *err)
 	if (r->kind != EP_CONTACTS)
 		buf_add_str(&whole, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n");
 	buf_add_span(&whole, buf_span(&r->comps));
-	if (r->kind != EP_CONTACTS)
-		buf_add_str(&whole, "END:VCALENDAR\r\n");
+	if (r->kind == EP_CONTACTS)
+		ews_photo_line(&r->photo, &whole);
+	buf_add_str(&whole, r->kind == EP_CONTACTS ? "END:VCARD\r\n" : "END:VCALENDAR\r\n");
 	if (r->comps.overflow || whole.overflow)
 		rc = err_set(err, E_ITEM_TOO_BIG, "the item is larger than %zu bytes", COMPS_MAX);
 	else
@@ -256,6 +260,8 @@ enum code ews_recs_read(struct ews *e, struct arena *arena, struct ews_rec *r, s
 	mem_free(els);
 	if (rc == E_OK)
 		rc = read_exceptions(e, arena, r, n, err);
+	if (rc == E_OK)
+		rc = ews_photos_read(e, arena, r, n, err);
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
 		struct err why = ERR_INIT;
 		enum code own = r[i].code == E_OK && r[i].plain == NULL ? ews_rec_finish(&r[i], &why) : E_OK;
@@ -324,6 +330,8 @@ enum code ews_records_fetch(struct ews *e, struct arena *arena, struct ep_fetch 
 	enum code rc = ews_recs_read(e, arena, r, n, err);
 	if (rc == E_OK)
 		rc = complete(r, n, err);
+	if (rc == E_OK && !e->ep->env.looks_only)
+		rc = ews_photos_settle(e, arena, r, n, err);
 	for (size_t i = 0; i < n; i++) {
 		struct err why = ERR_INIT;
 

@@ -5,6 +5,11 @@
 #include "ews.h"
 #include "ews_map.h"
 
+/* A contact's picture. */
+struct ews_photo {
+	struct span type, base64;        /* "image/png"; empty: there is none */
+};
+
 /* One record as it is on the server. */
 struct ews_rec {
 	struct ews *e;
@@ -12,16 +17,21 @@ struct ews_rec {
 	const struct ews_mapper *map;
 	enum ep_kind kind;
 	struct span id;                  /* in */
+	bool no_photo;                   /* in: its picture does not matter */
 	/* out: */
 	enum code code;
 	const char *text;                /* why */
 	struct span change_key, uid, rest, pending;
 	struct record *plain;            /* what the fields say */
+	struct span *photos;             /* AttachmentIds of its pictures; the last one counts */
+	size_t n_photos;
 	/* while it is read: */
 	struct buf comps;                /* its components as text */
 	struct ews_start start;
 	struct span *occurrences;        /* ItemIds of exceptions */
-	size_t n_occurrences, cap_occurrences;
+	size_t n_occurrences, cap_occurrences, cap_photos;
+	struct ews_photo photo;
+	uint64_t photo_bytes;
 };
 
 void ews_rec_init(struct ews_rec *r, struct ews *e, struct arena *arena, enum ep_kind kind, struct span id);
@@ -39,6 +49,23 @@ enum code ews_rec_finish(struct ews_rec *r, struct err *err) MS_MUST_USE;
 const char *ews_comp_of(enum ep_kind kind);
 enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, const struct record *record,
 			const char *comp, struct ews_values *vs, struct err *err) MS_MUST_USE;
+
+/* --- ews_photo.c: pictures of contacts --- */
+
+/* The card's picture; false: it has none, or none that the server can hold. */
+bool ews_photo_of(struct arena *arena, const struct record *record, struct ews_photo *photo_r);
+/* <t:FileAttachment> */
+void ews_photo_print(struct buf *b, const struct ews_photo *photo);
+/* What an object says of pictures. */
+void ews_photo_note(struct ews_rec *r, const struct ews_object *o);
+/* PHOTO, if there is one. */
+void ews_photo_line(const struct ews_photo *photo, struct buf *text);
+/* Those of all that have one. */
+enum code ews_photos_read(struct ews *e, struct arena *arena, struct ews_rec *r, size_t n, struct err *err) MS_MUST_USE;
+
+/* Removes all of them but those that count. What the server does not remove stays. */
+enum code ews_photos_settle(struct ews *e, struct arena *arena, struct ews_rec *r, size_t n,
+			    struct err *err) MS_MUST_USE;
 
 /* --- ews_occur.c: exceptions and left out days of series --- */
 
@@ -71,7 +98,7 @@ void ews_pending_set(struct buf *updates, struct span text);
 /* All exceptions of the item are made: it is pending no more, and has that ChangeKey (may be NULL). */
 enum code ews_pending_end(struct ews *e, struct arena *arena, struct span id, struct span *key_r,
 			  struct err *err) MS_MUST_USE;
-/* A new series whose exceptions are refused does not stay. */
+/* What is new and of which a part is refused does not stay. */
 enum code ews_pending_undo(struct ews *e, struct arena *arena, struct span id, struct err *err) MS_MUST_USE;
 /* What an interrupted write has left is completed, and the record read again. What is refused is in its code. */
 enum code ews_pending_complete(struct ews_rec *r, struct err *err) MS_MUST_USE;

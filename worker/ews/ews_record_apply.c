@@ -2,9 +2,9 @@
  *
  * 1. Silent: SaveOnly, SendToNone. 2. An update is the fields that differ, and only if the ChangeKey is still the one
  * that was read (NeverOverwrite). 3. An item of that UID that is there already is never overwritten by a create. 4. A
- * series with exceptions is marked until all of them are made (ews_pending.c); a new one whose exceptions the server
- * refuses goes again. 5. DeleteItem looks at no ChangeKey: what is there is compared just before, a few at a time, and
- * what is removed can be found in the mailbox's dumpster.
+ * series with exceptions is marked until all of them are made (ews_pending.c); a new item of which the server
+ * refuses a part (exceptions, a picture) goes again. 5. DeleteItem looks at no ChangeKey: what is there is compared
+ * just before, a few at a time, and what is removed can be found in the mailbox's dumpster.
  */
 #include "ews_step.h"
 
@@ -101,6 +101,8 @@ static enum code compare(struct ews_step *s, const struct ews_rec *now, struct e
 	if (now->rest.n > 0)
 		ews_set_prop(&have, &ews_rest, now->rest);
 	ews_set_prop(&want, &ews_rest, s->rest);
+	if (kind == EP_CONTACTS)
+		ews_photo_compare(s, now);
 	if (kind == EP_EVENTS)
 		s->n_occurs = ews_occurs_diff(s->e, s->arena, now->plain, s->wanted, &s->occurs, &s->rewrite);
 	s->changed = ews_values_diff(&have, &want, ews_mapper_of((int)kind)->element, &s->updates);
@@ -138,6 +140,7 @@ static enum code look_at(struct ews *e, struct arena *arena, enum ep_op_kind kin
 
 	for (size_t i = 0; i < n; i++) {
 		ews_rec_init(&r[i], e, arena, steps[i].op->folder->kind, steps[i].op->id);
+		r[i].no_photo = kind != EP_UPDATE;
 		if (!is_due(&steps[i], kind))
 			r[i].code = E_ITEM_GONE;
 	}
@@ -297,19 +300,23 @@ static enum code run_way(struct ews *e, struct arena *arena, enum ep_op_kind kin
 	return rc;
 }
 
-/* Exceptions of what was created or changed. */
-static enum code make_occurs(struct ews *e, struct arena *arena, struct ews_step *s, struct err *err)
+/* What belongs to one that was created or changed and takes requests of its own: exceptions now, its picture before. */
+static enum code make_parts(struct ews *e, struct arena *arena, struct ews_step *s, struct err *err)
 {
 	bool new = s->op->kind == EP_CREATE;
 	struct span id = new ? s->op->new_id : s->op->id;
-	enum code rc = ews_occurs_apply(e, arena, id, s->wanted, s->occurs, s->n_occurs, false, err);
+	enum code rc = s->part_code;
 
+	if (rc != E_OK)
+		err_set(err, rc, "%s", s->part_text);
+	else
+		rc = ews_occurs_apply(e, arena, id, s->wanted, s->occurs, s->n_occurs, false, err);
 	if (rc == E_OK)
 		rc = ews_pending_end(e, arena, id, &s->op->new_version, err);
-	if (rc == E_OK || ews_error_is_side(rc) || !new)
+	if (rc == E_OK || ews_error_is_side(rc) || !new || s->part_code == E_ITEM_UNCERTAIN)
 		return rc;
 	if (rc == E_ITEM_GONE)
-		return err_set(err, E_ITEM_UNCERTAIN, "somebody removed the new series at once");
+		return err_set(err, E_ITEM_UNCERTAIN, "somebody removed the new item at once");
 	struct err why = ERR_INIT;
 	enum code undone = ews_pending_undo(e, arena, id, &why);
 
@@ -320,7 +327,7 @@ static enum code make_occurs(struct ews *e, struct arena *arena, struct ews_step
 }
 
 /* side: E_OK, or what ended the call: then they stay uncertain. */
-static enum code run_occurs(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
+static enum code run_parts(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
 			    enum code side, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -328,10 +335,10 @@ static enum code run_occurs(struct ews *e, struct arena *arena, enum ep_op_kind 
 		struct err why = ERR_INIT;
 		enum code rc;
 
-		if (s->op->kind != kind || s->op->code != E_OK || s->n_occurs == 0)
+		if (s->op->kind != kind || s->op->code != E_OK || (s->n_occurs == 0 && s->part_code == E_OK))
 			continue;
-		rc = side == E_OK ? make_occurs(e, arena, s, &why)
-				  : err_set(&why, side, "its exceptions are not made yet");
+		rc = side == E_OK ? make_parts(e, arena, s, &why)
+				  : err_set(&why, side, "parts of it are not made yet");
 		if (rc == E_OK)
 			continue;
 		if (side == E_OK && ews_error_is_side(rc)) {
@@ -363,7 +370,9 @@ static enum code run_kind(struct ews *e, struct arena *arena, enum ep_op_kind ki
 		if (rc == E_OK)
 			rc = run_way(e, arena, kind, steps + from, some, err);
 	}
-	return kind == EP_CREATE || kind == EP_UPDATE ? run_occurs(e, arena, kind, steps, n, rc, err) : rc;
+	if (rc == E_OK && (kind == EP_CREATE || kind == EP_UPDATE))
+		rc = ews_photos_write(e, arena, kind, steps, n, err);
+	return kind == EP_CREATE || kind == EP_UPDATE ? run_parts(e, arena, kind, steps, n, rc, err) : rc;
 }
 
 static void begin(struct ews_step *s, struct ews *e, struct arena *arena, struct ep_op *op)

@@ -104,7 +104,8 @@ static size_t pair_key(struct candidate *c, size_t n, const struct record_patch 
 }
 
 /* The changes [from, to) are of one property. */
-static void pair_property(struct arena *arena, const struct record_patch *p, size_t from, size_t to, struct span *instead)
+static void pair_property(struct arena *arena, const struct record_patch *p, size_t from, size_t to,
+			  struct span *instead)
 {
 	struct content_line *lines = arena_calloc(arena, to - from, sizeof(*lines));
 	struct candidate *c = arena_calloc(arena, to - from, sizeof(*c));

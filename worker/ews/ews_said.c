@@ -23,6 +23,7 @@ static enum code print_said(struct ews_step *s, const char *comp, const struct e
 	const struct ews_mapper *map = ews_mapper_of((int)kind);
 	char text[EWS_TIME_TEXT];
 	struct ews_values vs;
+	struct ews_photo photo;
 	enum code rc = ews_values_of(s->e, s->arena, kind, s->wanted, comp, &vs, err);
 
 	if (rc != E_OK)
@@ -30,6 +31,11 @@ static enum code print_said(struct ews_step *s, const char *comp, const struct e
 	buf_printf(b, "<t:%s>", map->element);
 	ews_values_print(&vs, b);
 	ews_prop_value(b, &ews_uid, s->wanted->uid);
+	if (kind == EP_CONTACTS && ews_photo_of(s->arena, s->wanted, &photo)) {
+		buf_add_str(b, "<t:Attachments>");
+		ews_photo_print(b, &photo);
+		buf_add_str(b, "</t:Attachments>");
+	}
 	if (kind == EP_EVENTS) {
 		buf_add_str(b, "<t:Organizer><t:Mailbox>");
 		ews_el(b, "EmailAddress", span_of(s->e->mailbox));
@@ -78,6 +84,7 @@ static enum code find_rest(struct ews_step *s, struct err *err)
 
 enum code ews_step_parse(struct ews_step *s, struct err *err)
 {
+	struct ews_photo photo;
 	struct span text;
 	enum code rc = body_text(s->op->body, s->arena, &text, err);
 
@@ -87,6 +94,8 @@ enum code ews_step_parse(struct ews_step *s, struct err *err)
 		return rc;
 	if (s->op->folder->kind == EP_EVENTS)
 		s->n_occurs = ews_occurs_of(s->arena, s->wanted, s->e->zone, &s->occurs);
+	if (s->op->folder->kind == EP_CONTACTS)
+		s->photo_new = ews_photo_of(s->arena, s->wanted, &photo);
 	if (s->n_occurs > 0)
 		rc = ews_pending_text(s->arena, s->wanted, &s->pending, err);
 	return rc == E_OK ? find_rest(s, err) : rc;

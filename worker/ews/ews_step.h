@@ -14,11 +14,21 @@ struct ews_step {
 	size_t n_occurs;
 	bool rewrite, changed;
 	struct buf updates;
+	bool photo_new;                  /* its picture is to be made */
+	struct span *photos;             /* and these are to be removed */
+	size_t n_photos;
+	enum code part_code;             /* of what is written in requests of its own; E_OK */
+	const char *part_text;
 };
 
 void ews_step_done(struct ews_step *s, enum code rc, const struct err *err);
 /* The op's body as a record, its exceptions, and what of it has no field. */
 enum code ews_step_parse(struct ews_step *s, struct err *err) MS_MUST_USE;
+/* Which pictures have to be made and removed. */
+void ews_photo_compare(struct ews_step *s, const struct ews_rec *now);
+/* Does it for all that are E_OK; what fails is in part_code. */
+enum code ews_photos_write(struct ews *e, struct arena *arena, enum ep_op_kind kind, struct ews_step *steps, size_t n,
+			   struct err *err) MS_MUST_USE;
 /* Creates of a UID that the folder has already become E_ITEM_UNCERTAIN. */
 enum code ews_steps_look_up(struct ews *e, struct arena *arena, struct ews_step *steps, size_t n,
 			    struct err *err) MS_MUST_USE;

@@ -8,6 +8,7 @@ import access
 import items
 import mapi
 import soap
+import store
 from soap import el, local, truth
 
 VERBS = {}
@@ -197,6 +198,20 @@ def change(server, mailbox, id, xml=None, read=None, remove=(), drop_ext=(), bro
     if read is not None:
         item.props["IsRead"] = el("IsRead", read)
     item.touch(content=bool(xml or remove or drop_ext))
+    return {"id": item.id, "key": item.key}
+
+
+@verb
+def photo(server, mailbox, id, content=None, kind=None, name="ContactPicture.jpg"):
+    """Another client gives a contact a picture (base64), as Outlook does: one, without a type; or takes it away."""
+    box = server.org.mailbox(mailbox)
+    item = box.item(id)
+    item.attachments = [a for a in item.attachments if not a.photo]
+    if content:
+        a = store.Attachment(next(box.numbers), name)
+        a.content, a.photo, a.content_type = base64.b64decode(content), True, kind
+        item.attachments.append(a)
+    item.touch()
     return {"id": item.id, "key": item.key}
 
 

@@ -208,5 +208,12 @@ def test_carddav(davmail, rig):
     assert davmail.dav("PUT", path, more.replace("\n", "\r\n"), **{"Content-Type": "text/vcard"})[0] < 300
     card, = stored(rig, "contacts")
     assert card["props"]["PhoneNumbers"][0][2] == "2" and "PhysicalAddresses" not in card["props"]
+    photo = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    with_photo = CARD.replace("NOTE:", "PHOTO;ENCODING=b;TYPE=PNG:%s\nNOTE:" % photo)
+    assert davmail.dav("PUT", path, with_photo.replace("\n", "\r\n"), **{"Content-Type": "text/vcard"})[0] < 300
+    card, = stored(rig, "contacts")
+    # it makes a JPEG of it
+    assert [(a["photo"], a["name"]) for a in card["attachments"]] == [(True, "ContactPicture.jpg")]
+    assert card["attachments"][0]["content"][:1000].replace("\r\n", "") in davmail.dav("GET", path)[1].replace("\r\n ", "")
     assert davmail.dav("DELETE", path)[0] in (200, 204)
     assert stored(rig, "contacts") == [] and rig.failures() == []

@@ -221,6 +221,14 @@ def test_contacts(account, rig):
     got.attach(FileAttachment(name="ContactPicture.jpg", content=b"\xff\xd8", is_contact_photo=True))
     got.refresh()
     assert got.has_picture
+    picture, = got.attachments
+    assert picture.is_contact_photo and picture.content == b"\xff\xd8"
+    picture.detach()
+    got.refresh()
+    assert not got.has_picture and not got.attachments
+    rig.control("photo", mailbox=BOX, id=got.id, content="/9j/")
+    got.refresh()
+    assert got.has_picture and got.attachments[0].content == b"\xff\xd8\xff"
     from exchangelib.properties import Member
     DistributionList(folder=account.contacts, display_name="L", members=[
         Member(mailbox=Mailbox(email_address="a@b.example", mailbox_type="OneOff"))]).save()
