@@ -124,6 +124,11 @@ bool conf_pairing_uses_http(const struct conf_pairing *p)
 	return records && dav;
 }
 
+bool conf_pairing_has_directory(const struct conf_pairing *p)
+{
+	return p->mailbox[SIDE_LEFT].endpoint->directory != NULL || p->mailbox[SIDE_RIGHT].endpoint->directory != NULL;
+}
+
 bool conf_never_stops(const struct conf_endpoint *e)
 {
 	return (conf_type_bit(e->type) & (T_EXCHANGE | T_EXCHANGE_ONLINE)) != 0;

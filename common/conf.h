@@ -52,6 +52,10 @@ struct conf_endpoint {
 	const char *front_end;        /* exchange: the URL of its web service, or NULL */
 	const char *principal_name;   /* exchange: the name the front end's certificate carries, or NULL */
 	const char *http_proxy;       /* http://host:port, or NULL */
+	const char *directory;        /* exchange: ldaps://host:port or ldap://host:port (StartTLS), or NULL */
+	const char *directory_base;   /* a DN, or NULL: found out */
+	const char *directory_login;  /* NULL: login, with its password */
+	struct conf_secret directory_password;
 };
 
 struct conf_mailbox {
@@ -134,6 +138,8 @@ bool conf_is_remote(const struct conf_endpoint *endpoint);
 bool conf_uses_tls(const struct conf_endpoint *endpoint);
 /* One of its endpoints is asked by HTTP. */
 bool conf_pairing_uses_http(const struct conf_pairing *pairing);
+/* One of its endpoints has a Directory. */
+bool conf_pairing_has_directory(const struct conf_pairing *pairing);
 /* R19: no error of this type's own stops a pairing. */
 bool conf_never_stops(const struct conf_endpoint *endpoint);
 const struct conf_pairing *conf_find_pairing(const struct conf *conf, const char *name);
@@ -176,5 +182,18 @@ const char *conf_mailbox_user(const struct conf_mailbox *mailbox);
  * when none is configured; *secret_r stays NULL for LOGON_NONE_NEEDED. */
 enum code conf_mailbox_secret(const struct conf_mailbox *mailbox, struct secret **secret_r,
 			      struct err *err) MS_MUST_USE;
+
+/* The secret for the endpoint's Directory. */
+enum code conf_directory_secret(const struct conf_endpoint *endpoint, struct secret **secret_r,
+				struct err *err) MS_MUST_USE;
+
+/* A Directory taken apart: ldap:// is TLS from the beginning all the same, begun by StartTLS. */
+struct conf_directory {
+	const char *host;             /* in the arena; an address without brackets */
+	uint16_t port;                /* 3269 or 3268, the global catalog's, where the URL has none */
+	bool starttls;
+};
+struct arena;
+void conf_directory_parts(const char *url, struct arena *arena, struct conf_directory *parts_r);
 
 #endif

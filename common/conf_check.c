@@ -92,6 +92,8 @@ static enum code check_files(struct conf_loader *l, const struct xml_node *node,
 		rc = conf_check_secret(l, xml_child(node, "Password"), &e->password);
 	if (rc == E_OK)
 		rc = conf_check_secret(l, xml_child(node, "DefaultPassword"), &e->default_password);
+	if (rc == E_OK)
+		rc = conf_check_secret(l, xml_child(node, "DirectoryPassword"), &e->directory_password);
 	return rc;
 }
 
@@ -128,6 +130,26 @@ static bool principal_valid(const char *name)
 	return conf_host_valid(name) && strpbrk(name, ":%_") == NULL;
 }
 
+static enum code check_directory(struct conf_loader *l, const struct xml_node *node,
+				 const struct conf_endpoint *e)
+{
+	static const char *const others[] = { "DirectoryBase", "DirectoryLogin", "DirectoryPassword" };
+
+	for (size_t i = 0; i < ARRAY_LEN(others) && e->directory == NULL; i++) {
+		if (xml_child(node, others[i]) != NULL)
+			return conf_fail(l, line_of(node, others[i]), "<%s> has no use without <Directory>", others[i]);
+	}
+	if (e->directory == NULL)
+		return E_OK;
+	if ((e->directory_login != NULL) != has_secret(&e->directory_password))
+		return conf_fail(l, line_of(node, "Directory"), "endpoint '%s' needs both <DirectoryLogin> and "
+				 "<DirectoryPassword>, or neither for <LoginName> and <Password>", e->name);
+	if (e->directory_login == NULL && (e->login == NULL || !has_secret(&e->password)))
+		return conf_fail(l, line_of(node, "Directory"), "endpoint '%s' has a <Directory> and nobody to log on "
+				 "to it; add <DirectoryLogin> and <DirectoryPassword>", e->name);
+	return E_OK;
+}
+
 static enum code check_exchange(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
 {
 	bool plain = e->front_end != NULL ? span_starts_nocase(span_of(e->front_end), "http:") : e->tls == TLS_NONE;
@@ -155,6 +177,8 @@ static enum code check_exchange(struct conf_loader *l, const struct xml_node *no
 	if (e->ca_file != NULL && plain)
 		conf_warn(l, line_of(node, "CAFile"), "<CAFile> has no effect without TLS");
 	rc = check_logon(l, node, e);
+	if (rc == E_OK)
+		rc = check_directory(l, node, e);
 	return rc == E_OK ? check_files(l, node, e) : rc;
 }
 

@@ -21,6 +21,7 @@ enum conf_value {
 	V_HOST,        /* const char * */
 	V_URL,         /* const char *, see conf_url.c */
 	V_PROXY,       /* const char *, http://host:port */
+	V_LDAP,        /* const char *, ldaps://host:port or ldap://host:port */
 	V_DAYS,        /* int64_t seconds, whole days within [min, max] days; "90d"; 0 = unset */
 	V_PATH,        /* const char *, made absolute */
 	V_LEVEL,       /* enum log_level */
@@ -90,6 +91,7 @@ bool conf_host_valid(const char *text);
 /* E_CONF "NAME: what is wrong". The arena is for scratch. */
 enum code conf_url_check(const char *name, const char *text, struct arena *arena, struct err *err) MS_MUST_USE;
 enum code conf_proxy_check(const char *name, const char *text, struct arena *arena, struct err *err) MS_MUST_USE;
+enum code conf_ldap_check(const char *name, const char *text, struct arena *arena, struct err *err) MS_MUST_USE;
 
 /* What conf_load and conf_pairing_decode hand out: the arena goes with the configuration. */
 struct conf_box {

@@ -95,6 +95,20 @@ static enum code read_credential(const char *name, struct secret **secret_r, str
 	return rc;
 }
 
+static enum code read_secret(const struct conf_secret *from, struct secret **secret_r, struct err *err)
+{
+	return from->file != NULL ? secret_read_file(from->file, secret_r, err) :
+	       read_credential(from->credential, secret_r, err);
+}
+
+enum code conf_directory_secret(const struct conf_endpoint *e, struct secret **secret_r, struct err *err)
+{
+	*secret_r = NULL;
+	if (e->directory == NULL)
+		return err_set(err, E_CREDENTIALS_MISSING, "endpoint '%s' has no directory", e->name);
+	return read_secret(e->directory_login != NULL ? &e->directory_password : &e->password, secret_r, err);
+}
+
 enum code conf_mailbox_secret(const struct conf_mailbox *m, struct secret **secret_r,
 			      struct err *err)
 {
@@ -118,7 +132,5 @@ enum code conf_mailbox_secret(const struct conf_mailbox *m, struct secret **secr
 			       "no password is configured for mailbox '%s' on endpoint '%s'",
 			       m->smtp_name, m->endpoint->name);
 	}
-	if (from->file != NULL)
-		return secret_read_file(from->file, secret_r, err);
-	return read_credential(from->credential, secret_r, err);
+	return read_secret(from, secret_r, err);
 }

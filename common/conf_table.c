@@ -58,6 +58,10 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "FrontEnd", V_URL, T_EXCHANGE, C(front_end), 0, 0, NULL, NULL },
 	{ "PrincipalName", V_TEXT, T_EXCHANGE, C(principal_name), 0, 0, NULL, NULL },
 	{ "HTTPProxy", V_PROXY, T_EXCHANGE | T_GOOGLE | T_EXCHANGE_ONLINE, C(http_proxy), 0, 0, NULL, NULL },
+	{ "Directory", V_LDAP, T_EXCHANGE, C(directory), 0, 0, NULL, NULL },
+	{ "DirectoryBase", V_TEXT, T_EXCHANGE, C(directory_base), 0, 0, NULL, NULL },
+	{ "DirectoryLogin", V_TEXT, T_EXCHANGE, C(directory_login), 0, 0, NULL, NULL },
+	{ "DirectoryPassword", V_SECRET, T_EXCHANGE, C(directory_password), 0, 0, NULL, NULL },
 	{ "ServiceAccountKey", V_LATER, T_GOOGLE, 0, 0, 0, NULL, NULL },
 };
 #undef C
@@ -306,7 +310,8 @@ static enum code read_text(const struct conf_setting *s, const char *text,
 		return err_set(err, E_CONF,
 			       "%s: '%.60s' is not a comma list of endpoints and types of endpoints, or all",
 			       s->name, text);
-	if ((s->value == V_PATH || s->value == V_URL || s->value == V_PROXY) && strlen(text) > 1024)
+	if ((s->value == V_PATH || s->value == V_URL || s->value == V_PROXY || s->value == V_LDAP) &&
+	    strlen(text) > 1024)
 		return err_set(err, E_CONF, "%s: the %s is longer than 1024 bytes", s->name,
 			       s->value == V_PATH ? "path" : "URL");
 	if (s->value == V_TEXT && strlen(text) > 320)
@@ -314,6 +319,8 @@ static enum code read_text(const struct conf_setting *s, const char *text,
 	if (s->value == V_URL && conf_url_check(s->name, text, src->arena, err) != E_OK)
 		return E_CONF;
 	if (s->value == V_PROXY && conf_proxy_check(s->name, text, src->arena, err) != E_OK)
+		return E_CONF;
+	if (s->value == V_LDAP && conf_ldap_check(s->name, text, src->arena, err) != E_OK)
 		return E_CONF;
 	*at = s->value == V_PATH ? absolute(src, text) : arena_str(src->arena, span_of(text));
 	return E_OK;
@@ -355,6 +362,7 @@ enum code conf_value_read(const struct conf_setting *s, const char *text,
 	case V_HOST:
 	case V_URL:
 	case V_PROXY:
+	case V_LDAP:
 	case V_PATH:
 		return read_text(s, text, src, at, err);
 	case V_SECRET:
@@ -405,6 +413,7 @@ const char *conf_value_text(const struct conf_setting *s, const void *base, stru
 	case V_HOST:
 	case V_URL:
 	case V_PROXY:
+	case V_LDAP:
 	case V_PATH:
 		return *(const char *const *)at;
 	case V_SECRET:

@@ -3,7 +3,8 @@
  * 1. https:// everywhere, http:// only toward this machine: a password travels in each request.
  * 2. No user information and no fragment: a secret has its own place, and servers see no fragments.
  * 3. A proxy is http://host:port: it sees no password, because what goes through it is TLS.
- * 4. {mailbox} and {user} stand for the mailbox that is opened; in the path only, so that no mailbox's name
+ * 4. A directory is ldaps://, or ldap:// with StartTLS; nothing else stands in its URL.
+ * 5. {mailbox} and {user} stand for the mailbox that is opened; in the path only, so that no mailbox's name
  *    decides which host gets a password.
  */
 #include "conf_p.h"
@@ -115,4 +116,47 @@ enum code conf_proxy_check(const char *name, const char *text, struct arena *are
 	if (span_find(rest, 0, '/') != SIZE_MAX || !authority_valid(arena, rest, &host))
 		return err_set(err, E_CONF, "%s: '%.100s' is not http://host:port", name, text);
 	return E_OK;
+}
+
+/* ldaps:// and ldap://: the scheme's length, or 0. */
+static size_t ldap_scheme(struct span url)
+{
+	return span_starts_nocase(url, "ldaps://") ? 8 : span_starts_nocase(url, "ldap://") ? 7 : 0;
+}
+
+enum code conf_ldap_check(const char *name, const char *text, struct arena *arena, struct err *err)
+{
+	struct span url = span_of(text), rest;
+	const char *host = NULL;
+
+	if (ldap_scheme(url) == 0)
+		return err_set(err, E_CONF, "%s: '%.100s' is not ldaps://host:port, or ldap://host:port for StartTLS",
+			       name, text);
+	rest = span_cut(url, ldap_scheme(url), url.n);
+	if (rest.n > 0 && rest.p[rest.n - 1] == '/')
+		rest.n--;
+	if (span_find(rest, 0, '@') != SIZE_MAX)
+		return err_set(err, E_CONF, "%s: no user or password may stand in the URL; use <DirectoryLogin> and "
+			       "<DirectoryPassword>", name);
+	if (!authority_valid(arena, rest, &host))
+		return err_set(err, E_CONF, "%s: '%.100s' is not ldaps://host:port; the place to search in is "
+			       "<DirectoryBase>", name, text);
+	return E_OK;
+}
+
+void conf_directory_parts(const char *url, struct arena *arena, struct conf_directory *parts_r)
+{
+	struct span text = span_of(url), rest = span_cut(text, ldap_scheme(text), text.n);
+	size_t colon = span_find(rest, rest.n > 0 && rest.p[0] == '[' ? span_find(rest, 0, ']') : 0, ':');
+	bool starttls = ldap_scheme(text) == 7;
+	uint64_t port = starttls ? 3268 : 3269;
+
+	if (rest.n > 0 && rest.p[rest.n - 1] == '/')
+		rest.n--;
+	if (colon != SIZE_MAX)
+		(void)span_u64(span_cut(rest, colon + 1, rest.n), 65535, &port);
+	rest = span_cut(rest, 0, colon);
+	if (rest.n > 1 && rest.p[0] == '[')
+		rest = span_cut(rest, 1, rest.n - 2);
+	*parts_r = (struct conf_directory){ arena_str(arena, rest), (uint16_t)port, starttls };
 }

@@ -70,7 +70,7 @@ bool wire_from_worker(enum wire_type type)
 const char *wire_kind_name(enum wire_kind kind)
 {
 	static const char *const names[WIRE_KINDS] = {
-		"sync", "plan", "verify", "test", "quarantine", "release", "journal", "explain",
+		"sync", "plan", "verify", "test", "addresses", "quarantine", "release", "journal", "explain",
 	};
 
 	return (unsigned)kind < WIRE_KINDS ? names[kind] : "?";

@@ -19,7 +19,7 @@
 
 /* Kinds of tasks. Those from WIRE_QUARANTINE on ask or change the pairing's state, and no server. */
 enum wire_kind {
-	WIRE_SYNC, WIRE_PLAN, WIRE_VERIFY, WIRE_TEST,
+	WIRE_SYNC, WIRE_PLAN, WIRE_VERIFY, WIRE_TEST, WIRE_ADDRESSES,
 	WIRE_QUARANTINE, WIRE_RELEASE, WIRE_JOURNAL, WIRE_EXPLAIN,
 	WIRE_KINDS
 };

@@ -85,10 +85,10 @@ static enum code add_pairing(struct super *super, uint32_t unit, struct buf *out
 		add_mailbox_dir(dirs, &pairing->mailbox[s]);
 	buf_init(&conf, PIPE_MAX / 2);
 	conf_pairing_encode(super->version->conf, pairing, &conf);
-	json = json_pack("{s:s, s:s, s:o, s:s, s:b, s:b}", "name", pairing->name, "dir", dir, "dirs", dirs,
+	json = json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:b}", "name", pairing->name, "dir", dir, "dirs", dirs,
 			 "conf", buf_str(&conf),
 			 "records", (conf_pairing_kinds(pairing) & ~(uint32_t)1) != 0, "http",
-			 conf_pairing_uses_http(pairing));
+			 conf_pairing_uses_http(pairing), "directory", conf_pairing_has_directory(pairing));
 	buf_free(&conf);
 	return json != NULL ? add_json(out, PIPE_PAIRING, json, err) :
 	       err_set(err, E_CONF, "pairing %s: a path is not valid UTF-8", pairing->name);

@@ -93,18 +93,23 @@ static void answer(struct super *super, uint32_t slot, const struct pipe_need *n
 		refuse(w, E_CANCELLED, "the lease is over");
 		return;
 	}
-	if (!span_eq_str(need->purpose, "password")) {
+	bool directory = span_eq_str(need->purpose, "directory");
+
+	if (!directory && !span_eq_str(need->purpose, "password")) {
 		refuse(w, E_UNSUPPORTED, "only passwords are handed out");
 		return;
 	}
-	if (conf_mailbox_secret(mailbox, &secret, &err) != E_OK) {
+	enum code rc = directory ? conf_directory_secret(mailbox->endpoint, &secret, &err) :
+		       conf_mailbox_secret(mailbox, &secret, &err);
+	if (rc != E_OK) {
 		refuse(w, err.code, err_text(&err));
 		return;
 	}
 	struct span bytes = secret != NULL ? span_bytes(secret_reveal(secret), secret_len(secret)) : SPAN_NONE;
-	digest_of(bytes.p != NULL ? bytes.p : "", bytes.n,
-		  super->units[super->pool.slots[slot].task].secret_digest[need->side]);
-	if (secret != NULL)
+	if (!directory)
+		digest_of(bytes.p != NULL ? bytes.p : "", bytes.n,
+			  super->units[super->pool.slots[slot].task].secret_digest[need->side]);
+	if (secret != NULL && !directory)
 		needs_note_secret(super, super->pool.slots[slot].task, need->side, secret);
 	(void)buf_room(&w->out, bytes.n + 16);   /* at once: a growing buffer would leave copies behind */
 	pipe_frame(&w->out, PIPE_SECRET, bytes);

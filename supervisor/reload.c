@@ -106,7 +106,8 @@ static void make_rules(const struct conf *conf, struct pool_rules *rules)
 		.trial_ms = conf->credential_trial_ms,
 		.run_max_ms = RUN_MAX_MS,
 		.memory_kib = RECYCLE_KIB,
-		.offline_kinds = ~(1u << WIRE_SYNC | 1u << WIRE_PLAN | 1u << WIRE_VERIFY | 1u << WIRE_TEST),
+		.offline_kinds = ~(1u << WIRE_SYNC | 1u << WIRE_PLAN | 1u << WIRE_VERIFY | 1u << WIRE_TEST |
+				   1u << WIRE_ADDRESSES),
 		.workers = conf->workers,
 	};
 }

@@ -206,6 +206,7 @@ static const struct command {
 	{ "plan", false, NULL, WIRE_PLAN },
 	{ "verify", false, NULL, WIRE_VERIFY },
 	{ "test", false, NULL, WIRE_TEST },
+	{ "addresses", false, NULL, WIRE_ADDRESSES },
 	{ "quarantine", false, NULL, WIRE_QUARANTINE },
 	{ "release", true, NULL, WIRE_RELEASE },
 	{ "journal", false, NULL, WIRE_JOURNAL },
@@ -286,7 +287,8 @@ static void follow_up(struct super *super, const struct ask *ask)
 
 static int exit_of(const struct ask *ask, const struct worker *w, bool whole)
 {
-	bool verdict = ask->kind == WIRE_VERIFY || ask->kind == WIRE_EXPLAIN || ask->kind == WIRE_TEST;
+	bool verdict = ask->kind == WIRE_VERIFY || ask->kind == WIRE_EXPLAIN || ask->kind == WIRE_TEST ||
+		       ask->kind == WIRE_ADDRESSES;
 
 	if (whole)
 		return verdict ? w->result.verdict : EXIT_FINE;

@@ -70,6 +70,7 @@ static enum code read_pairing(struct batch *batch, const json_t *json, struct er
 	batch->writable[batch->n_writable++] = p->state_dir;
 	batch->records |= json_is_true(json_object_get(json, "records"));
 	batch->http |= json_is_true(json_object_get(json, "http"));
+	batch->directory |= json_is_true(json_object_get(json, "directory"));
 	for (size_t i = 0; i < json_array_size(dirs); i++) {
 		const char *path = json_string_value(json_array_get(dirs, i));
 		struct err why = ERR_INIT;

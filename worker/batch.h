@@ -22,7 +22,7 @@ struct batch {
 	size_t n;
 	const char *writable[BATCH_PAIRINGS_MAX * 3];  /* state directories and local mailboxes */
 	size_t n_writable;
-	bool records, http;           /* libraries that some pairing needs: loaded before the jail closes */
+	bool records, http, directory;           /* libraries that some pairing needs: loaded before the jail closes */
 };
 
 /* A PIPE_LOG's payload: from now on that file, level and trace. */

@@ -193,6 +193,26 @@ struct ep_folder_op {
 	struct ep_folder folder_r;       /* CREATE, RENAME: the folder as a listing would show it */
 };
 
+/* One mailbox that the organisation's directory tells of. */
+struct ep_address {
+	struct span address;             /* the primary one */
+	struct span name, login;         /* shown to people; to log on with; empty: not told */
+	const char *type;                /* "user", "shared", "room" ...; "system" is no person's */
+	bool hidden;                     /* from address lists */
+	bool disabled;                   /* its account is */
+	struct span *aliases;
+	size_t n_aliases;
+};
+
+/* The directory, told one by one as it arrives; nothing of an address lives longer than the call. */
+struct ep_directory {
+	void *ctx;
+	enum code (*one)(void *ctx, const struct ep_address *address, struct err *err);
+	/* out */
+	const char *source;              /* whom it was asked from */
+	const char *lacking;             /* why it may not be all; NULL: it is */
+};
+
 /* What an endpoint gets from its surroundings; valid for its whole life. */
 struct ep_env {
 	const struct conf_endpoint *conf;
@@ -202,7 +222,8 @@ struct ep_env {
 	bool looks_only;                 /* the pass writes nothing: nor does a read of it */
 	int spool_dir;                   /* directory for O_TMPFILE spools */
 	void *ctx;
-	/* The secret for this mailbox; *secret_r is the caller's. purpose: "password", "token". */
+	/* The secret for this mailbox; *secret_r is the caller's. purpose: "password", "token"; "directory": the
+	 * endpoint's for its Directory. */
 	enum code (*secret)(void *ctx, const char *purpose, struct secret **secret_r, struct err *err);
 	/* The protocol's small key-value store in the pairing's state; values are bytes. */
 	enum code (*kv_get)(void *ctx, const char *key, struct arena *arena, struct span *value_r, struct err *err);
@@ -232,6 +253,8 @@ struct ep_ops {
 	 * NULL: there is no such service for this protocol. adviser: how that service is called. */
 	const char *adviser;
 	enum code (*advise)(struct endpoint *ep, struct arena *arena, const char **text_r, struct err *err);
+	/* The addresses of the organisation's mailboxes; needs no open. NULL: this protocol has no directory. */
+	enum code (*directory)(struct endpoint *ep, struct arena *arena, struct ep_directory *d, struct err *err);
 };
 
 struct fiber;
@@ -263,14 +286,15 @@ enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_
 /* Closes (waiting for what is under way) and frees. */
 void ep_free(struct endpoint **ep);
 
-enum ep_verb { EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_APPLY, EP_V_FOLDERS, EP_V_ADVISE };
+enum ep_verb { EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_APPLY, EP_V_FOLDERS, EP_V_ADVISE,
+	       EP_V_DIRECTORY };
 
 /* A request: fill verb, arena and the array of that verb; keep it until collected. */
 struct ep_req {
 	enum ep_verb verb;
 	struct arena *arena;
 	void *items;                     /* struct ep_list *, ep_changes *, ep_meta *, ep_fetch *, ep_op *, ...;
-					  * EP_V_ADVISE: const char ** */
+					  * EP_V_ADVISE: const char **, EP_V_DIRECTORY: struct ep_directory * */
 	size_t n;
 	/* out */
 	enum code code;

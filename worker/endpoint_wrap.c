@@ -71,6 +71,8 @@ static enum code run_verb(struct endpoint *ep, struct ep_req *r)
 		return ops->folders(ep, r->arena, r->items, r->n, &r->err);
 	case EP_V_ADVISE:
 		return ops->advise(ep, r->arena, r->items, &r->err);
+	case EP_V_DIRECTORY:
+		return ops->directory(ep, r->arena, r->items, &r->err);
 	}
 	return err_set(&r->err, E_INTERNAL, "no such verb");
 }
@@ -87,7 +89,8 @@ static void mark_unattempted(struct ep_req *r)
 		case EP_V_FOLDERS: ((struct ep_folder_op *)r->items)[i].code = E_CANCELLED; break;
 		case EP_V_OPEN:
 		case EP_V_LIST:
-		case EP_V_ADVISE: break;
+		case EP_V_ADVISE:
+		case EP_V_DIRECTORY: break;
 		}
 	}
 }
@@ -140,7 +143,7 @@ static void run_one(struct endpoint *ep, struct ep_req *r)
 	err_clear(&r->err);
 	mark_unattempted(r);
 	ep->calls++;
-	assert(r->verb == EP_V_OPEN || r->verb == EP_V_ADVISE || ep->opened);
+	assert(r->verb == EP_V_OPEN || r->verb == EP_V_ADVISE || r->verb == EP_V_DIRECTORY || ep->opened);
 	if (fail_step("verb")) {
 		r->code = err_set(&r->err, E_CANCELLED, "stopped before a call");
 		return;

@@ -10,6 +10,7 @@
 #include "../common/pipe.h"
 #include "batch.h"
 #include "data/ical_door.h"
+#include "ews/ews_ldap.h"
 #include "http/http.h"
 #include "net/tls.h"
 #include "sandbox.h"
@@ -59,7 +60,9 @@ static enum code load(const struct batch *batch, struct err *err)
 {
 	enum code rc = batch->records ? ical_load(err) : E_OK;
 
-	return rc == E_OK && batch->http ? http_load(err) : rc;
+	if (rc == E_OK && batch->http)
+		rc = http_load(err);
+	return rc == E_OK && batch->directory ? ews_ldap_load(err) : rc;
 }
 
 static enum code jail(const struct batch *batch, struct err *err)

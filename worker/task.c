@@ -245,8 +245,8 @@ static void run_pass(struct worker *w, const struct wire_TASK *task, const char 
 		     const struct batch_pairing *p, const struct conf *conf, struct pass_result *result)
 {
 	static const enum pass_mode modes[WIRE_KINDS] = {
-		PASS_SYNC, PASS_PLAN, PASS_VERIFY, PASS_TEST, PASS_QUARANTINE, PASS_RELEASE, PASS_JOURNAL,
-		PASS_EXPLAIN,
+		PASS_SYNC, PASS_PLAN, PASS_VERIFY, PASS_TEST, PASS_ADDRESSES, PASS_QUARANTINE, PASS_RELEASE,
+		PASS_JOURNAL, PASS_EXPLAIN,
 	};
 	const struct conf_pairing *pairing = &conf->pairings[0];
 	struct pass_env env = {

@@ -7,7 +7,7 @@
 
 static const struct ctl_command *const commands[] = {
 	&ctl_status, &ctl_log, &ctl_sync, &ctl_stop, &ctl_start, &ctl_resume,
-	&ctl_test, &ctl_plan, &ctl_verify, &ctl_explain, &ctl_journal, &ctl_quarantine, &ctl_release,
+	&ctl_test, &ctl_addresses, &ctl_plan, &ctl_verify, &ctl_explain, &ctl_journal, &ctl_quarantine, &ctl_release,
 	&ctl_check_config, &ctl_print_config, &ctl_reload,
 };
 
@@ -37,8 +37,8 @@ void ctl_error(struct ctl *ctl, const char *fmt, ...)
 static void show_usage(const struct ctl_command *c, FILE *out)
 {
 	static const char *const args[] = {
-		[ARGS_NONE] = "", [ARGS_MAYBE_PAIRING] = " [PAIRING]", [ARGS_PAIRING] = " PAIRING",
-		[ARGS_PAIRING_ITEM] = " PAIRING ITEM",
+		[ARGS_NONE] = "", [ARGS_MAYBE_PAIRING] = " [PAIRING]", [ARGS_ENDPOINT] = " ENDPOINT",
+		[ARGS_PAIRING] = " PAIRING", [ARGS_PAIRING_ITEM] = " PAIRING ITEM",
 	};
 	char line[120];
 	int n = snprintf(line, sizeof(line), "%s%s", c->name, args[c->args]);
@@ -111,8 +111,9 @@ static int check_use(struct ctl *ctl, const struct ctl_command *c)
 			return EXIT_CONFIG;
 		}
 	}
-	if (c->args >= ARGS_PAIRING && ctl->pairing == NULL) {
-		ctl_error(ctl, "'%s' needs the name of a pairing; see mailshadow --help", c->name);
+	if (c->args >= ARGS_ENDPOINT && ctl->pairing == NULL) {
+		ctl_error(ctl, "'%s' needs the name of %s; see mailshadow --help", c->name,
+			  c->args == ARGS_ENDPOINT ? "an endpoint" : "a pairing");
 		return EXIT_CONFIG;
 	}
 	if (c->args == ARGS_PAIRING_ITEM && ctl->item == NULL) {

@@ -28,11 +28,11 @@ enum {
 	OPT_JSON = 1, OPT_WATCH = 2, OPT_SUBJECTS = 4, OPT_RETRY = 8, OPT_DISCARD = 16, OPT_ALL = 32, OPT_FOLLOW = 64,
 	OPT_WAIT = 128,
 };
-enum ctl_args { ARGS_NONE, ARGS_MAYBE_PAIRING, ARGS_PAIRING, ARGS_PAIRING_ITEM };
+enum ctl_args { ARGS_NONE, ARGS_MAYBE_PAIRING, ARGS_ENDPOINT, ARGS_PAIRING, ARGS_PAIRING_ITEM };
 
 struct ctl {
 	const char *config;      /* -c FILE */
-	const char *pairing;     /* NULL where none is given */
+	const char *pairing;     /* or the endpoint; NULL where none is given */
 	const char *item;        /* the same */
 	unsigned options;
 	FILE *out, *err_out;
@@ -47,7 +47,7 @@ struct ctl_command {
 };
 extern const struct ctl_command ctl_check_config, ctl_print_config, ctl_status, ctl_sync, ctl_stop, ctl_start,
 	ctl_resume, ctl_release, ctl_quarantine, ctl_journal, ctl_explain, ctl_plan, ctl_verify, ctl_test, ctl_log,
-	ctl_reload;
+	ctl_reload, ctl_addresses;
 
 /* The whole command; main() is only this. */
 int ctl_main(int argc, char **argv, FILE *out, FILE *err_out);

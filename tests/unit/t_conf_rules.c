@@ -206,6 +206,18 @@ static const struct refusal {
 	{ LOADER, EXCHANGE("<FrontEnd>http://owa.example/EWS/Exchange.asmx</FrontEnd>"), 22,
 	  "only with a server on this machine" },
 	{ LOADER, EXCHANGE("<FrontEnd>https://owa.example/{user}</FrontEnd>"), 22, "without {words}" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>https://gc.example/</Directory>"), 22,
+	  "is not ldaps://host:port" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>ldaps://u@gc.example</Directory>"), 22,
+	  "no user or password may stand in the URL" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>ldaps://gc.example/DC=x</Directory>"), 22,
+	  "the place to search in is <DirectoryBase>" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><DirectoryBase>DC=x</DirectoryBase>"), 22,
+	  "<DirectoryBase> has no use without <Directory>" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Directory>ldaps://gc.example</Directory>"), 22,
+	  "nobody to log on to it" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Directory>ldap://gc.example</Directory>"
+			   "<DirectoryLogin>u</DirectoryLogin>"), 22, "needs both <DirectoryLogin> and" },
 	{ LOADER, EXCHANGE("<Server>x.example</Server><PrincipalName>y.example</PrincipalName>"), 22,
 	  "in the certificate of a <FrontEnd>" },
 	{ LOADER, EXCHANGE("<FrontEnd>https://x.example/</FrontEnd><PrincipalName>a b</PrincipalName>"), 22,
@@ -381,6 +393,8 @@ static const struct { enum door door; const char *old, *new_text, *warns;
 	  "m.xml:10: endpoint 'old' has a <LoginName> but no <Password>" },
 	{ BOTH, EXCHANGE("<Server>x.example</Server>"), "" },
 	{ BOTH, EXCHANGE("<FrontEnd>http://127.0.0.1:8443/EWS/Exchange.asmx</FrontEnd><Auth>oauth</Auth>"), "" },
+	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>ldap://[::1]:389/</Directory><DirectoryBase>DC=x"
+			 "</DirectoryBase><LoginName>s</LoginName><Password credential=\"c\"/>"), "" },
 	{ BOTH, EXCHANGE("<FrontEnd>https://x.example/</FrontEnd><PrincipalName>msstd:*.y.example</PrincipalName>"
 			 "<HTTPProxy>http://[::1]:3128/</HTTPProxy><Access>delegate</Access><Auth>ntlm</Auth>"), "" },
 	{ BOTH, "SMTPName=\"alice\"", "SMTPName=\"O&apos;Neil &amp; S&#xf6;hne\"", "" },

@@ -22,6 +22,8 @@ static void command_lines(void **state)
 		{ "chekc-config", 2, "did you mean 'check-config'?" },
 		{ "frobnicate", 2, "there is no command 'frobnicate'" },
 		{ "verify", 2, "needs the name of a pairing" },
+		{ "addresses", 2, "needs the name of an endpoint" },
+		{ "addresses nowhere", 3, "there is no endpoint" },
 		{ "plan", 2, "needs the name of a pairing" },
 		{ "verify alice bob", 2, "one argument too many" },
 		{ "reload alice", 2, "takes no argument" },

@@ -56,6 +56,9 @@ struct ews {
 /* A client with this mailbox's credentials; http_free(). */
 enum code ews_client(struct ews *e, struct http **http_r, struct err *err) MS_MUST_USE;
 
+/* e->http, e->url and what each request carries; nothing is asked yet. */
+enum code ews_begin(struct ews *e, struct err *err) MS_MUST_USE;
+
 /* --- ews_discover.c --- */
 struct ews_discovered {
 	struct span inside, outside;     /* URLs of the web service; SPAN_NONE: it names none */
@@ -185,6 +188,7 @@ const char *ews_element(enum ep_kind kind);
 
 enum code ews_open(struct endpoint *ep, struct err *err);
 enum code ews_advise_verb(struct endpoint *ep, struct arena *arena, const char **text_r, struct err *err);
+enum code ews_directory_verb(struct endpoint *ep, struct arena *arena, struct ep_directory *d, struct err *err);
 enum code ews_list_verb(struct endpoint *ep, struct arena *arena, struct ep_list *list_r, struct err *err);
 enum code ews_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_changes *c, size_t n, struct err *err);
 enum code ews_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);

@@ -200,6 +200,18 @@ static enum code first_call(struct ews *e, struct arena *arena, bool *again_r, s
 	return rc;
 }
 
+enum code ews_begin(struct ews *e, struct err *err)
+{
+	enum code rc = ews_client(e, &e->http, err);
+
+	e->mailbox = e->ep->env.mailbox->smtp_name;
+	if (rc == E_OK)
+		rc = find_url(e, err);
+	if (rc == E_OK)
+		make_headers(e);
+	return rc;
+}
+
 enum code ews_open(struct endpoint *ep, struct err *err)
 {
 	struct ews *e = ep->impl;
@@ -207,16 +219,12 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 	const char *access = ep->env.conf->access != NULL ? ep->env.conf->access : "";
 	enum code rc;
 
-	e->mailbox = ep->env.mailbox->smtp_name;
 	e->delegate = service && strcmp(access, "delegate") == 0;
 	e->impersonate = service && !e->delegate;
 	e->v2013 = true;
-	rc = ews_client(e, &e->http, err);
-	if (rc == E_OK)
-		rc = find_url(e, err);
+	rc = ews_begin(e, err);
 	if (rc != E_OK)
 		return rc;
-	make_headers(e);
 	struct arena *arena = arena_new(SCRATCH_MAX);
 	do
 		rc = first_call(e, arena, &again, err);
@@ -254,6 +262,7 @@ const struct ep_ops ep_ews = {
 	.close = close_verb,
 	.adviser = "autodiscover",
 	.advise = ews_advise_verb,
+	.directory = ews_directory_verb,
 	.list = ews_list_verb,
 	.changes = ews_changes_verb,
 	.describe = ews_describe_verb,

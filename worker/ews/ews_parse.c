@@ -231,7 +231,8 @@ static void forget(struct list *l)
 
 static bool is_container(struct span name)
 {
-	static const char *const names[] = { "Items", "Folders", "Create", "Update", "Attachments" };
+	static const char *const names[] = { "Items", "Folders", "Create", "Update", "Attachments",
+					     "ResolutionSet" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (span_eq_str(name, names[i]))

@@ -3,48 +3,14 @@
  */
 #include "http_p.h"
 
-#include "../../common/mem.h"
+#include "../../common/wiped.h"
 
 #include <dlfcn.h>
-#include <malloc.h>
 
 #define LIBRARY "libcurl.so.4"
 #define OLDEST 0x075500              /* 7.85: CURLOPT_PROTOCOLS_STR */
 
 struct http_curl http_curl;
-
-static void *take(size_t n)
-{
-	return mem_realloc(NULL, n, 1);
-}
-
-static void give_back(void *p)
-{
-	if (p != NULL)
-		secret_wipe(p, malloc_usable_size(p));
-	mem_free(p);
-}
-
-static void *resize(void *old, size_t n)
-{
-	size_t had = old != NULL ? malloc_usable_size(old) : 0;
-	void *p = mem_realloc(NULL, n, 1);
-
-	if (had > 0)
-		memcpy(p, old, had < n ? had : n);
-	give_back(old);
-	return p;
-}
-
-static char *copy_string(const char *s)
-{
-	return mem_strdup(s);
-}
-
-static void *take_zeroed(size_t n, size_t size)
-{
-	return mem_calloc(n, size);
-}
 
 static enum code find_functions(void *library, struct err *err)
 {
@@ -83,8 +49,8 @@ enum code http_load(struct err *err)
 	if (http_curl.version_info(CURLVERSION_NOW)->version_num < OLDEST)
 		return err_set(err, E_UNSUPPORTED, LIBRARY " is version %s; 7.85 or later is needed",
 			       http_curl.version_info(CURLVERSION_NOW)->version);
-	if (http_curl.global_init_mem(CURL_GLOBAL_DEFAULT, take, give_back, resize, copy_string,
-				      take_zeroed) != CURLE_OK)
+	if (http_curl.global_init_mem(CURL_GLOBAL_DEFAULT, wiped_take, wiped_give_back, wiped_resize, wiped_copy,
+				      wiped_take_zeroed) != CURLE_OK)
 		return err_set(err, E_INTERNAL, LIBRARY " could not be set up");
 	loaded = true;
 	return E_OK;

@@ -206,6 +206,7 @@ enum code pass_ask(struct pass *p, struct err *err)
 	case PASS_PLAN:
 	case PASS_VERIFY:
 	case PASS_TEST:
+	case PASS_ADDRESSES:
 		break;
 	}
 	return err_set(err, E_INTERNAL, "no such question");

@@ -404,7 +404,8 @@ static enum code run(struct pass *p, struct err *err)
 		rc = make_endpoints(p, ctx, err);
 	}
 	if (rc == E_OK)
-		rc = p->env->mode == PASS_TEST ? pass_try(p, err) : both_sides(p, err);
+		rc = p->env->mode == PASS_TEST ? pass_try(p, err) :
+		     p->env->mode == PASS_ADDRESSES ? pass_addresses(p, err) : both_sides(p, err);
 	/* endpoints close while the base is still open: they may store small things */
 	for (int s = 0; s < SIDES; s++) {
 		if (p->ep[s] != NULL) {

@@ -14,6 +14,7 @@
 enum pass_mode {
 	PASS_SYNC, PASS_PLAN, PASS_VERIFY,
 	PASS_TEST,         /* how far each side lets us in; `item`: only the endpoint of that name */
+	PASS_ADDRESSES,    /* whom the organisation behind the endpoint named `item` has mailboxes for */
 	PASS_QUARANTINE,   /* list what was left out; `act`: and try it again at the next pass */
 	PASS_RELEASE,      /* let go what is held back; `act`: drop it instead */
 	PASS_JOURNAL,      /* what passes did */

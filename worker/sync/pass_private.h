@@ -49,6 +49,8 @@ enum code pass_report_plan(struct pass *p, struct err *err) MS_MUST_USE;
 enum code pass_verify(struct pass *p, struct err *err) MS_MUST_USE;
 /* trial.c: open, list and read each side, tell how it went through env->part. */
 enum code pass_try(struct pass *p, struct err *err) MS_MUST_USE;
+/* addresses.c: what the directory of one side's organisation tells, through env->part. */
+enum code pass_addresses(struct pass *p, struct err *err) MS_MUST_USE;
 /* refused.c: a folder that the server refuses is left out of this pass: said, counted, and kept for
  * operators by the second call, at the end. */
 void pass_refused(struct pass *p, enum side side, struct span path, enum code code, const char *text);

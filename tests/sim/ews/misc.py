@@ -8,19 +8,44 @@ import ids
 from soap import EwsError, el, local, mel, response
 
 
+NAMES_MAX = 100
+
+
+def _contact(box):
+    """What the directory knows of a mailbox: its addresses by kind, the primary one in capitals."""
+    proxies = ["SMTP:" + box.address] + ["smtp:" + a for a in box.aliases]
+    entries = [el("Entry", p, Key="EmailAddress%d" % n) for n, p in enumerate(proxies[:3], 1)]
+    return el("Contact", None, el("DisplayName", box.name), el("EmailAddresses", None, *entries))
+
+
 def resolve_names(call):
+    """What begins so (smtp:, an address; else a name as well): a hundred, and whether that is all."""
     text = (call.request.findtext("{*}UnresolvedEntry") or "").lower()
-    text = text.partition(":")[2] if text.startswith(("smtp:", "sip:")) else text
+    typed = text.startswith(("smtp:", "sip:"))
+    text = text.partition(":")[2] if typed else text
+    full = call.request.get("ReturnFullContactData") == "true"
+
+    def matches(b):
+        return any(a.lower().startswith(text) for a in [b.address, *b.aliases]) or not typed and text in b.name.lower()
+
+    def row(b):
+        m = el("Mailbox", None, el("Name", b.name), el("EmailAddress", b.address), el("RoutingType", "SMTP"),
+               el("MailboxType", "Mailbox"))
+        return el("Resolution", None, m, *([_contact(b)] if full else []))
 
     def one(_):
-        found = [b for b in call.org.mailboxes.values()
-                 if b.address.lower().startswith(text) or text in b.name.lower() or text in b.aliases]
+        found = [b for b in call.org.mailboxes.values() if matches(b)]
         if not found:
             raise EwsError("ErrorNameResolutionNoResults", "No results were found.")
-        rows = [el("Resolution", None, el("Mailbox", None, el("Name", b.name), el("EmailAddress", b.address),
-                                          el("RoutingType", "SMTP"), el("MailboxType", "Mailbox"))) for b in found]
-        return [mel("ResolutionSet", None, *rows, TotalItemsInView=len(rows), IncludesLastItemInRange="true")]
-    return response("ResolveNames", batch.run(call, "ResolveNames", [None], one))
+        rows = [row(b) for b in found[:NAMES_MAX]]
+        return [mel("ResolutionSet", None, *rows, TotalItemsInView=len(rows),
+                    IncludesLastItemInRange="true" if len(found) <= NAMES_MAX else "false")]
+    out = batch.run(call, "ResolveNames", [None], one)
+    for m in out:
+        if len(m.findall(".//{*}Resolution")) > 1:
+            m.set("ResponseClass", "Warning")
+            m.find("{*}ResponseCode").text = "ErrorNameResolutionMultipleResults"
+    return response("ResolveNames", out)
 
 
 def convert_id(call):
