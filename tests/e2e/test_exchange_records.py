@@ -1,6 +1,7 @@
 """Events, contacts and tasks between Exchange and vdirs: what has a field is one there, what has none is kept."""
 
 import os
+import time
 
 import pytest
 
@@ -297,3 +298,20 @@ def test_own_meeting(pair):
     pair.vdir.delete("events", "Calendar", "m1")
     pair.once()
     assert props(pair.one("calendar"))["UID"] == "m2"
+
+
+def test_a_meeting_of_ten_thousand(pair):
+    """It takes not more time for each of more people, whether they have fields there or not."""
+    people = "".join("ATTENDEE;CN=P %d%s:mailto:p%d@else.example\n" % (
+        n, ";CUTYPE=GROUP" if n % 10 == 0 else ";PARTSTAT=ACCEPTED", n) for n in range(10000))
+    text = calendar(event("many", more="ORGANIZER:mailto:%s\n%s" % (pair.box.address, people)))
+    pair.vdir.add("events", "Calendar", text)
+    begin = time.monotonic()
+    pair.once()
+    assert len(props(pair.one("calendar"))["RequiredAttendees"]) == 10000
+    pair.vdir.edit("events", "Calendar", "many", "^SUMMARY:.*$", "SUMMARY:Later")
+    pair.once()
+    pair.once()
+    assert time.monotonic() - begin < 60
+    got = records.facts(pair.vdir.get("events", "Calendar", "many"))[1][""]
+    assert len(got["attendee"]) == 10000 and props(pair.one("calendar"))["Subject"] == "Later"
