@@ -5,6 +5,7 @@
  * page says of an item is overruled by a later one. A listing is complete if its last page said that it was.
  */
 #include "ews.h"
+#include "ews_map.h"
 
 #include "../../common/mem.h"
 
@@ -44,7 +45,7 @@ struct look {
 static bool counts(const struct look *k, struct span element)
 {
 	return k->c->folder->kind == EP_MAIL ? ews_is_mail(element)
-					     : span_eq_str(element, ews_element(k->c->folder->kind));
+					     : ews_mapper_named((int)k->c->folder->kind, element) != NULL;
 }
 
 static enum code say(struct look *k, struct word w, struct err *err)

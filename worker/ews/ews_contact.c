@@ -156,27 +156,27 @@ static void places_text(struct arena *arena, const struct ews_object *o, struct 
 	}
 }
 
-static struct span full_name(const struct ews_object *o)
+struct span ews_full_name(const struct ews_object *o)
 {
 	static const char *const paths[] = { "DisplayName", "FileAs", "Subject", "CompanyName" };
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		if (span_trim(ews_text(o, paths[i])).n > 0)
 			return span_trim(ews_text(o, paths[i]));
-	return SPAN_NONE;
+	return SPAN_LIT("?");
 }
 
 static enum code contact_text(struct arena *arena, const struct ews_object *o, const struct ews_start *master,
 			      struct ews_start *start_r, struct buf *text, struct err *err)
 {
-	struct span name = full_name(o);
+	struct span name = ews_full_name(o);
 	int64_t when;
 	char day[16];
 
 	(void)master;
 	(void)start_r;
 	(void)err;
-	ews_line(text, arena, "FN", "", name.n > 0 ? name : SPAN_LIT("?"));
+	ews_line(text, arena, "FN", "", name);
 	for (size_t i = 1; i < ARRAY_LEN(plain); i++)
 		ews_line(text, arena, plain[i].prop, "", ews_text(o, plain[i].element));
 	name_text(arena, o, text);
@@ -365,9 +365,7 @@ static enum code contact_values(const struct record *r, const char *comp, struct
 	struct span v;
 	int64_t when;
 
-	if (r->kind == RECORD_GROUP)
-		return err_set(err, E_ITEM_REFUSED, "a group of contacts has no counterpart in Exchange's web service "
-			       "that keeps its members");
+	(void)err;
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		ews_set(vs, plain[i].uri, plain[i].element, record_text(vs->arena, r, comp, plain[i].prop));
 	ews_set(vs, "contacts:FileAs", "FileAs", record_text(vs->arena, r, comp, "FN"));
@@ -405,7 +403,8 @@ const struct ews_mapper ews_contact_mapper = {
 		"contacts:PhysicalAddresses contacts:PhoneNumbers contacts:AssistantName contacts:Birthday "
 		"contacts:BusinessHomePage contacts:Department contacts:Generation contacts:ImAddresses "
 		"contacts:JobTitle contacts:Manager contacts:Profession contacts:SpouseName "
-		"contacts:Surname contacts:WeddingAnniversary",
+		"contacts:Surname contacts:WeddingAnniversary "
+		"distributionlist:Members",           /* of a list that stands among them */
 	.props = props,
 	.to_text = contact_text,
 	.to_values = contact_values,

@@ -13,6 +13,20 @@ const struct ews_mapper *ews_mapper_of(int kind)
 	return kind == EP_CONTACTS ? &ews_contact_mapper : kind == EP_TASKS ? &ews_task_mapper : &ews_event_mapper;
 }
 
+const struct ews_mapper *ews_mapper_for(int kind, const struct record *record)
+{
+	return record->kind == RECORD_GROUP ? &ews_group_mapper : ews_mapper_of(kind);
+}
+
+const struct ews_mapper *ews_mapper_named(int kind, struct span element)
+{
+	const struct ews_mapper *map = ews_mapper_of(kind);
+
+	if (kind == EP_CONTACTS && span_eq_str(element, ews_group_mapper.element))
+		return &ews_group_mapper;
+	return span_eq_str(element, map->element) ? map : NULL;
+}
+
 const char *ews_day(int64_t seconds, char out[16])
 {
 	int64_t days = seconds / 86400 - (seconds % 86400 < 0), year;

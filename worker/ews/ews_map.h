@@ -30,8 +30,11 @@ struct ews_mapper {
 	enum code (*to_values)(const struct record *record, const char *comp, struct ews_values *vs, struct err *err);
 };
 
-extern const struct ews_mapper ews_contact_mapper, ews_task_mapper, ews_event_mapper;
+extern const struct ews_mapper ews_contact_mapper, ews_group_mapper, ews_task_mapper, ews_event_mapper;
 const struct ews_mapper *ews_mapper_of(int kind);       /* enum ep_kind */
+/* Of this record, or of this element (NULL: no item of that kind). */
+const struct ews_mapper *ews_mapper_for(int kind, const struct record *record);
+const struct ews_mapper *ews_mapper_named(int kind, struct span element);
 
 /* --- ews_item.c: lines, and what all kinds have in common --- */
 
@@ -83,5 +86,25 @@ enum code ews_rest_make(struct arena *arena, const struct record *plain, const s
 			struct span *rest_r, struct err *err) MS_MUST_USE;
 /* `plain` with what of it still holds. */
 struct record *ews_rest_apply(struct arena *arena, struct record *plain, struct span rest);
+
+/* --- ews_contact.c --- */
+
+/* What the item is called; "?": nothing. */
+struct span ews_full_name(const struct ews_object *o);
+
+/* --- ews_group.c: members of groups --- */
+
+/* A UID without "urn:uuid:". */
+struct span ews_member_bare(struct span uid);
+/* Of "mailto:a@b.example"; SPAN_NONE: it is none. */
+struct span ews_member_address(struct span uri);
+/* The one with that UID, or NULL. */
+const struct ews_member *ews_member_of(const struct ews_members *all, struct span uid);
+void ews_member_add(struct arena *arena, struct ews_members *all, struct ews_member member);
+void ews_members_add(struct arena *arena, struct ews_members *all, const struct ews_members *more);
+/* Those that an object names, and as lines. E_ITEM_REFUSED: there is one that no line can name. */
+void ews_group_note(struct arena *arena, const struct ews_object *o, struct ews_members *all);
+enum code ews_group_lines(struct arena *arena, const struct ews_members *all, struct buf *text,
+			  struct err *err) MS_MUST_USE;
 
 #endif

@@ -93,8 +93,8 @@ static bool same_values(struct ews *e, struct arena *arena, const struct record 
 	struct ews_values x, y;
 	struct buf out;
 
-	if (ews_values_of(e, arena, EP_EVENTS, a, comp_a, &x, NULL) != E_OK ||
-	    ews_values_of(e, arena, EP_EVENTS, b, comp_b, &y, NULL) != E_OK)
+	if (ews_values_of(e, arena, EP_EVENTS, a, comp_a, NULL, &x, NULL) != E_OK ||
+	    ews_values_of(e, arena, EP_EVENTS, b, comp_b, NULL, &y, NULL) != E_OK)
 		return false;
 	buf_init(&out, EWS_REQUEST_MAX);
 	bool differ = ews_values_diff(&x, &y, "CalendarItem", &out);
@@ -267,12 +267,12 @@ static enum code one_update(void *ctx, struct buf *b, struct ews_el *el, struct 
 {
 	struct occ *c = el->what;
 	struct ews_values now, wanted;
-	enum code rc = ews_values_of(c->e, c->arena, EP_EVENTS, c->now.plain, "VEVENT", &now, err);
+	enum code rc = ews_values_of(c->e, c->arena, EP_EVENTS, c->now.plain, "VEVENT", NULL, &now, err);
 	size_t before;
 
 	(void)ctx;
 	if (rc == E_OK)
-		rc = ews_values_of(c->e, c->arena, EP_EVENTS, c->wanted, c->o->comp, &wanted, err);
+		rc = ews_values_of(c->e, c->arena, EP_EVENTS, c->wanted, c->o->comp, NULL, &wanted, err);
 	if (rc != E_OK)
 		return rc;
 	buf_add_str(b, "<t:ItemChange>");

@@ -40,7 +40,8 @@ bool ews_photo_of(struct arena *arena, const struct record *r, struct ews_photo 
 	size_t at;
 
 	*photo_r = (struct ews_photo){ .type = SPAN_NONE };
-	if (!ews_get_line(arena, r, "VCARD", "PHOTO", &line) || !span_starts_nocase(line.value, "data:"))
+	if (r->kind == RECORD_GROUP || !ews_get_line(arena, r, "VCARD", "PHOTO", &line) ||
+	    !span_starts_nocase(line.value, "data:"))
 		return false;
 	at = span_find_nocase(line.value, ";base64,");
 	if (at == SIZE_MAX || !is_base64(span_cut(line.value, at + 8, line.value.n)))

@@ -30,36 +30,66 @@ const char *ews_comp_of(enum ep_kind kind)
 }
 
 enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, const struct record *record,
-			const char *comp, struct ews_values *vs, struct err *err)
+			const char *comp, const struct ews_members *members, struct ews_values *vs, struct err *err)
 {
-	const struct ews_mapper *map = ews_mapper_of((int)kind);
+	const struct ews_mapper *map = ews_mapper_for((int)kind, record);
 
-	*vs = (struct ews_values){ .arena = arena, .order = map->order, .mailbox = e->mailbox, .home = e->zone };
+	*vs = (struct ews_values){ .arena = arena, .order = map->order, .mailbox = e->mailbox, .home = e->zone,
+				   .members = members };
 	return map->to_values(record, comp, vs, err);
 }
 
 /* --- components --- */
 
-static struct span uid_of(struct ews_rec *r, const struct ews_object *o)
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+#define KEYED "ews-"
+
+struct span ews_uid_of(struct arena *arena, struct span id, const struct ews_object *o)
 {
 	struct span uid = ews_text(o, "UID"), own = ews_ext(o, &ews_uid), key = ews_ext(o, &ews_search_key);
 	struct ews_base64 state = { 0 };
 	struct buf bytes, out;
 
 	if (uid.n > 0 || own.n > 0)
-		return arena_span(r->arena, uid.n > 0 ? uid : own);
+		return arena_span(arena, uid.n > 0 ? uid : own);
 	buf_init(&bytes, 1024);
 	buf_init(&out, 4096);
-	buf_add_str(&out, "ews-");
+	buf_add_str(&out, KEYED);
 	if (key.n > 0 && ews_base64_decode(&state, key, &bytes))
 		for (size_t i = 0; i < bytes.n; i++)
 			buf_printf(&out, "%02x", (unsigned int)(unsigned char)bytes.p[i]);
 	else
-		buf_printf(&out, "%016llx", (unsigned long long)span_hash(r->id));
-	uid = arena_span(r->arena, buf_span(&out));
+		buf_printf(&out, "%016llx", (unsigned long long)span_hash(id));
+	uid = arena_span(arena, buf_span(&out));
 	buf_free(&bytes);
 	buf_free(&out);
 	return uid;
+}
+
+struct span ews_uid_key(struct arena *arena, struct span uid)
+{
+	struct span hex = span_cut(uid, strlen(KEYED), uid.n), key = SPAN_NONE;
+	bool good = span_starts_nocase(uid, KEYED) && hex.n > 0 && hex.n % 2 == 0;
+	struct buf bytes, out;
+
+	buf_init(&bytes, 1024);
+	buf_init(&out, 4096);
+	for (size_t i = 0; good && i < hex.n; i += 2) {
+		int high = hex_digit(hex.p[i]), low = hex_digit(hex.p[i + 1]);
+
+		good = high >= 0 && low >= 0;
+		buf_add_char(&bytes, (char)(high << 4 | low));
+	}
+	ews_base64(&out, buf_span(&bytes));
+	if (good && !bytes.overflow)
+		key = arena_span(arena, buf_span(&out));
+	buf_free(&bytes);
+	buf_free(&out);
+	return key;
 }
 
 static void stamp(struct buf *b, const struct ews_object *o, const char *name)
@@ -76,7 +106,7 @@ enum code ews_rec_add(struct ews_rec *r, const struct ews_object *o, bool except
 	struct buf *b = &r->comps;
 
 	if (!exception) {
-		r->uid = uid_of(r, o);
+		r->uid = ews_uid_of(r->arena, r->id, o);
 		r->rest = arena_span(r->arena, ews_ext(o, &ews_rest));
 		r->pending = arena_span(r->arena, ews_ext(o, &ews_pending));
 	}
@@ -85,29 +115,35 @@ enum code ews_rec_add(struct ews_rec *r, const struct ews_object *o, bool except
 		buf_add_str(b, "VERSION:3.0\r\n");
 	ews_line(b, r->arena, "UID", "", r->uid);
 	stamp(b, o, r->kind == EP_CONTACTS ? "REV" : "LAST-MODIFIED");
+	if (ews_mapper_named((int)r->kind, o->name) != NULL)
+		r->map = ews_mapper_named((int)r->kind, o->name);
 	enum code rc = r->map->to_text(r->arena, o, exception ? &r->start : NULL, exception ? NULL : &r->start, b, err);
-	if (r->kind == EP_CONTACTS)
-		ews_photo_note(r, o);        /* it ends behind its picture */
-	else
+	if (r->kind != EP_CONTACTS)
 		buf_printf(b, "END:%s\r\n", comp);
+	else if (r->map == &ews_group_mapper)
+		ews_group_note(r->arena, o, &r->members);   /* it ends behind its members */
+	else
+		ews_photo_note(r, o);        /* and this behind its picture */
 	return rc;
 }
 
 enum code ews_rec_finish(struct ews_rec *r, struct err *err)
 {
 	struct buf whole;
-	enum code rc;
+	enum code rc = E_OK;
 
 	buf_init(&whole, COMPS_MAX + 256);
 	if (r->kind != EP_CONTACTS)
 		buf_add_str(&whole, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n");
 	buf_add_span(&whole, buf_span(&r->comps));
-	if (r->kind == EP_CONTACTS)
+	if (r->kind == EP_CONTACTS) {
+		rc = ews_group_lines(r->arena, &r->members, &whole, err);
 		ews_photo_line(&r->photo, &whole);
+	}
 	buf_add_str(&whole, r->kind == EP_CONTACTS ? "END:VCARD\r\n" : "END:VCALENDAR\r\n");
 	if (r->comps.overflow || whole.overflow)
 		rc = err_set(err, E_ITEM_TOO_BIG, "the item is larger than %zu bytes", COMPS_MAX);
-	else
+	if (rc == E_OK)
 		rc = record_parse(r->arena, buf_span(&whole), &r->plain, err);
 	buf_free(&whole);
 	return rc;
@@ -185,7 +221,7 @@ static enum code on_object(void *ctx, struct ews_el *el, const struct ews_object
 	(void)ctx;
 	if (!g->exception && !span_eq(ews_text(o, "ItemId@Id"), g->id))
 		return err_set(err, E_PROTOCOL, "the server answered about another item than it was asked for");
-	if (!span_eq_str(o->name, g->r->map->element)) {
+	if (ews_mapper_named((int)g->r->kind, o->name) == NULL) {
 		el->code = E_ITEM_REFUSED;
 		el->text = "this is an item of another kind";
 		return E_OK;
@@ -262,6 +298,8 @@ enum code ews_recs_read(struct ews *e, struct arena *arena, struct ews_rec *r, s
 		rc = read_exceptions(e, arena, r, n, err);
 	if (rc == E_OK)
 		rc = ews_photos_read(e, arena, r, n, err);
+	if (rc == E_OK)
+		rc = ews_groups_read(e, arena, r, n, err);
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
 		struct err why = ERR_INIT;
 		enum code own = r[i].code == E_OK && r[i].plain == NULL ? ews_rec_finish(&r[i], &why) : E_OK;

@@ -30,6 +30,7 @@ struct ews_rec {
 	struct ews_start start;
 	struct span *occurrences;        /* ItemIds of exceptions */
 	size_t n_occurrences, cap_occurrences, cap_photos;
+	struct ews_members members;
 	struct ews_photo photo;
 	uint64_t photo_bytes;
 };
@@ -47,8 +48,18 @@ enum code ews_rec_finish(struct ews_rec *r, struct err *err) MS_MUST_USE;
 
 /* "VEVENT", "VTODO", "VCARD" */
 const char *ews_comp_of(enum ep_kind kind);
+/* members: who is known of the members of groups; may be NULL. */
 enum code ews_values_of(struct ews *e, struct arena *arena, enum ep_kind kind, const struct record *record,
-			const char *comp, struct ews_values *vs, struct err *err) MS_MUST_USE;
+			const char *comp, const struct ews_members *members, struct ews_values *vs,
+			struct err *err) MS_MUST_USE;
+/* The UID of an item: its own, ours, or what is made of its search key; and that key (base64) out of such a UID. */
+struct span ews_uid_of(struct arena *arena, struct span id, const struct ews_object *o);
+struct span ews_uid_key(struct arena *arena, struct span uid);
+
+/* --- ews_members.c --- */
+
+/* The UIDs of those members of groups that are items. */
+enum code ews_groups_read(struct ews *e, struct arena *arena, struct ews_rec *r, size_t n, struct err *err) MS_MUST_USE;
 
 /* --- ews_photo.c: pictures of contacts --- */
 

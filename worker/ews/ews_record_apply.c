@@ -34,9 +34,9 @@ static enum code one_create(void *ctx, struct buf *b, struct ews_el *el, struct 
 {
 	struct ews_step *s = el->what;
 	enum ep_kind kind = s->op->folder->kind;
-	const struct ews_mapper *map = ews_mapper_of((int)kind);
+	const struct ews_mapper *map = ews_mapper_for((int)kind, s->wanted);
 	struct ews_values vs;
-	enum code rc = ews_values_of(s->e, s->arena, kind, s->wanted, ews_comp_of(kind), &vs, err);
+	enum code rc = ews_values_of(s->e, s->arena, kind, s->wanted, ews_comp_of(kind), &s->members, &vs, err);
 
 	(void)ctx;
 	if (rc != E_OK)
@@ -91,10 +91,14 @@ static enum code compare(struct ews_step *s, const struct ews_rec *now, struct e
 	s->change_key = now->change_key;
 	if (s->op->kind != EP_UPDATE)
 		return E_OK;
-	rc = ews_values_of(s->e, s->arena, kind, s->wanted, ews_comp_of(kind), &want, err);
+	if ((now->plain->kind == RECORD_GROUP) != (s->wanted->kind == RECORD_GROUP))
+		return err_set(err, E_ITEM_REFUSED,
+			       "in Exchange a contact cannot become a group, nor a group a contact");
+	ews_members_add(s->arena, &s->members, &now->members);
+	rc = ews_values_of(s->e, s->arena, kind, s->wanted, ews_comp_of(kind), &s->members, &want, err);
 	/* fields that say what cannot be written were not made by us: all that is wanted is set */
 	if (rc == E_OK &&
-	    ews_values_of(s->e, s->arena, kind, now->plain, ews_comp_of(kind), &have, NULL) != E_OK)
+	    ews_values_of(s->e, s->arena, kind, now->plain, ews_comp_of(kind), &s->members, &have, NULL) != E_OK)
 		have.n = 0;
 	if (rc != E_OK)
 		return rc;
@@ -105,7 +109,7 @@ static enum code compare(struct ews_step *s, const struct ews_rec *now, struct e
 		ews_photo_compare(s, now);
 	if (kind == EP_EVENTS)
 		s->n_occurs = ews_occurs_diff(s->e, s->arena, now->plain, s->wanted, &s->occurs, &s->rewrite);
-	s->changed = ews_values_diff(&have, &want, ews_mapper_of((int)kind)->element, &s->updates);
+	s->changed = ews_values_diff(&have, &want, ews_mapper_for((int)kind, s->wanted)->element, &s->updates);
 	bool times = span_find_nocase(buf_span(&s->updates), "\"calendar:Start\"") != SIZE_MAX ||
 		     span_find_nocase(buf_span(&s->updates), "\"calendar:StartTimeZone\"") != SIZE_MAX;
 	bool rule = span_find_nocase(buf_span(&s->updates), "\"calendar:Recurrence\"") != SIZE_MAX;
@@ -388,6 +392,8 @@ static void begin(struct ews_step *s, struct ews *e, struct arena *arena, struct
 		rc = err_set(&err, E_ITEM_REFUSED, "an item cannot be moved into a folder of another kind");
 	else if (op->kind == EP_CREATE || op->kind == EP_UPDATE)
 		rc = ews_step_parse(s, &err);
+	if (rc == E_OK && s->wanted != NULL && s->wanted->kind != RECORD_GROUP)
+		rc = ews_step_rest(s, &err);
 	if (rc != E_OK)
 		ews_step_done(s, rc, &err);
 }
@@ -403,16 +409,28 @@ static enum code ask_zone(struct ews *e, struct arena *arena, struct ep_op **ops
 
 enum code ews_records_apply(struct ews *e, struct arena *arena, struct ep_op **ops, size_t n, struct err *err)
 {
-	static const enum ep_op_kind order[] = { EP_CREATE, EP_UPDATE, EP_MOVE, EP_REMOVE };
-	struct ews_step *steps;
+	static const enum ep_op_kind order[] = { EP_UPDATE, EP_MOVE, EP_REMOVE };
+	struct ews_step *steps, one;
+	size_t singles = 0, groups = 0;      /* from both ends: groups are made of what is made before */
 	enum code rc = ask_zone(e, arena, ops, n, err);
 
 	if (rc != E_OK)
 		return rc;
 	steps = mem_calloc(n, sizeof(*steps));
-	for (size_t i = 0; i < n; i++)
-		begin(&steps[i], e, arena, ops[i]);
+	for (size_t i = 0; i < n; i++) {
+		begin(&one, e, arena, ops[i]);
+		if (one.wanted != NULL && one.wanted->kind == RECORD_GROUP)
+			steps[n - ++groups] = one;
+		else
+			steps[singles++] = one;
+	}
 	rc = ews_steps_look_up(e, arena, steps, n, err);
+	if (rc == E_OK)
+		rc = run_kind(e, arena, EP_CREATE, steps, singles, err);
+	if (rc == E_OK)
+		rc = ews_groups_resolve(steps + singles, groups, err);
+	if (rc == E_OK)
+		rc = run_kind(e, arena, EP_CREATE, steps + singles, groups, err);
 	for (size_t i = 0; rc == E_OK && i < ARRAY_LEN(order); i++)
 		rc = run_kind(e, arena, order[i], steps, n, err);
 	for (size_t i = 0; i < n; i++)

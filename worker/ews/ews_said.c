@@ -20,11 +20,11 @@ static enum code print_said(struct ews_step *s, const char *comp, const struct e
 			    struct err *err)
 {
 	enum ep_kind kind = s->op->folder->kind;
-	const struct ews_mapper *map = ews_mapper_of((int)kind);
+	const struct ews_mapper *map = ews_mapper_for((int)kind, s->wanted);
 	char text[EWS_TIME_TEXT];
 	struct ews_values vs;
 	struct ews_photo photo;
-	enum code rc = ews_values_of(s->e, s->arena, kind, s->wanted, comp, &vs, err);
+	enum code rc = ews_values_of(s->e, s->arena, kind, s->wanted, comp, &s->members, &vs, err);
 
 	if (rc != E_OK)
 		return rc;
@@ -51,8 +51,7 @@ static enum code print_said(struct ews_step *s, const char *comp, const struct e
 	return E_OK;
 }
 
-/* What of the wanted record has no field: s->rest. */
-static enum code find_rest(struct ews_step *s, struct err *err)
+enum code ews_step_rest(struct ews_step *s, struct err *err)
 {
 	static const struct ews_handler handler = { on_object, NULL, NULL };
 	struct ews_rec said;
@@ -72,8 +71,10 @@ static enum code find_rest(struct ews_step *s, struct err *err)
 		rc = ews_parser_feed(p, buf_span(&b), err);
 	if (rc == E_OK)
 		rc = ews_parser_end(p, err);
-	if (rc == E_OK)
+	if (rc == E_OK) {
+		ews_group_said(s, &said);
 		rc = ews_rec_finish(&said, err);
+	}
 	if (rc == E_OK)
 		rc = ews_rest_make(s->arena, said.plain, s->wanted, &s->rest, err);
 	ews_parser_free(&p);
@@ -98,5 +99,5 @@ enum code ews_step_parse(struct ews_step *s, struct err *err)
 		s->photo_new = ews_photo_of(s->arena, s->wanted, &photo);
 	if (s->n_occurs > 0)
 		rc = ews_pending_text(s->arena, s->wanted, &s->pending, err);
-	return rc == E_OK ? find_rest(s, err) : rc;
+	return rc;
 }

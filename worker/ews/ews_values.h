@@ -17,11 +17,23 @@ struct ews_value {
 	int order;                       /* of the element in the schema */
 };
 
+/* A member of a group. */
+struct ews_member {
+	struct span uid, item;           /* of an item of the mailbox; empty: it is an address */
+	struct span address, name;
+	bool list;                       /* the item is a group itself */
+};
+struct ews_members {
+	struct ews_member *m;
+	size_t n, cap;
+};
+
 struct ews_values {
 	struct arena *arena;
 	const char *order;               /* the schema's sequence: names, separated by blanks */
 	const char *mailbox;             /* its address */
 	const char *home;                /* its zone; NULL: UTC */
+	const struct ews_members *members;   /* of a group: who is known; or NULL */
 	struct ews_value *v;
 	size_t n, cap;
 };

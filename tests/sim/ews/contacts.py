@@ -19,7 +19,10 @@ def settle(call, item, name, e):
     if name == "Members":
         if not call.since(2010):
             raise EwsError("ErrorInvalidPropertySet")
-        item.props[name] = el(name, None, *[_member(m) for m in e])
+        members = [_member(call, m) for m in e]
+        item.props.pop(name, None)
+        if members:
+            item.props[name] = el(name, None, *members)
         return True
     if name in INDEXED:
         found = {}
@@ -51,17 +54,36 @@ def _entry(name, x):
     return el("Entry", x.text, Key=x.get("Key"))
 
 
-def _member(m):
+def _member(call, m):
     box = m.find("{*}Mailbox")
     address = child_text(box, "EmailAddress")
-    if not address and box.find("{*}ItemId") is None:
-        raise EwsError("ErrorInvalidPropertySet", "A member needs an address.")
+    if box.find("{*}ItemId") is not None:
+        return _item_member(call, m, box)
+    if not address or child_text(box, "MailboxType") in ("Contact", "PrivateDL"):
+        raise EwsError("ErrorInvalidPropertySet", "A member needs an address, or is an item.")
     kept = copy(box)
     if kept.find("{*}RoutingType") is None and address:
         kept[:] = [el("Name", child_text(box, "Name") or address), el("EmailAddress", address),
                    el("RoutingType", "SMTP"), el("MailboxType", child_text(box, "MailboxType") or "OneOff")]
     key = base64.b64encode(("SMTP:" + (address or "")).encode()).decode()
     return el("Member", None, kept, el("Status", "Normal"), Key=m.get("Key") or key)
+
+
+def _item_member(call, m, box):
+    """A contact or a list of this mailbox; a contact by one of its addresses, the first one if none is told."""
+    ref = box.find("{*}ItemId").get("Id")
+    item, kind = call.box_of(ref).item(ref), child_text(box, "MailboxType")
+    if {"Contact": "Contact", "DistributionList": "PrivateDL"}.get(item.kind) != kind:
+        raise EwsError("ErrorInvalidPropertySet", "A member is not of that type.")
+    address, known = child_text(box, "EmailAddress"), [x.text for x in item.props.get("EmailAddresses", ())]
+    if kind == "Contact":
+        address = address or (known[0] if known else None)
+        if address not in known:
+            raise EwsError("ErrorInvalidPropertySet", "The contact has no such address.")
+    kept = el("Mailbox", None, el("Name", item.text("DisplayName") or address),
+              el("EmailAddress", address) if address else None, el("RoutingType", "SMTP" if address else "MAPIPDL"),
+              el("MailboxType", kind), el("ItemId", None, Id=item.id, ChangeKey=item.key))
+    return el("Member", None, kept, el("Status", "Normal"), Key=base64.b64encode(b"ITEM:" + item.id.encode()).decode())
 
 
 def create(call, item, source):

@@ -96,6 +96,9 @@ class _Creator(access.Call):
         self.op = "Control"
         self.user = None
 
+    def box_of(self, text):
+        return self.own
+
 
 @verb
 def put(server, mailbox, folder, xml=None, mime=None, read=None, received=None, draft=False, broken=None,

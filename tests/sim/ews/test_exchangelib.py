@@ -233,6 +233,12 @@ def test_contacts(account, rig):
     DistributionList(folder=account.contacts, display_name="L", members=[
         Member(mailbox=Mailbox(email_address="a@b.example", mailbox_type="OneOff"))]).save()
     assert [m.mailbox.email_address for m in account.contacts.get(display_name="L").members] == ["a@b.example"]
+    # it cannot name a contact as a member, but reads one
+    rig.create("<t:DistributionList><t:DisplayName>M</t:DisplayName><t:Members><t:Member><t:Mailbox><t:MailboxType>Contact"
+               '</t:MailboxType><t:ItemId Id="%s"/></t:Mailbox></t:Member></t:Members></t:DistributionList>' % got.id,
+               "contacts")
+    member, = account.contacts.get(display_name="M").members
+    assert (member.mailbox.item_id.id, member.mailbox.mailbox_type) == (got.id, "Contact")
 
 
 def test_tasks(account, rig):

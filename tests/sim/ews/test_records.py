@@ -82,6 +82,26 @@ def test_distribution_list(rig):
     assert rig.sync("contacts").all("DistributionList")
 
 
+def test_items_as_members(rig):
+    """A contact by one of its addresses, a list as a list; nobody else's, and not as something else."""
+    mail = '<t:EmailAddresses><t:Entry Key="EmailAddress1">a@b.example</t:Entry></t:EmailAddresses>'
+    with_mail, _ = rig.create("<t:Contact><t:DisplayName>A</t:DisplayName>%s</t:Contact>" % mail, "contacts").id()
+    mute, _ = rig.create("<t:Contact><t:DisplayName>M</t:DisplayName></t:Contact>", "contacts").id()
+    xml = ("<t:DistributionList><t:DisplayName>L</t:DisplayName><t:Members><t:Member><t:Mailbox>%s<t:MailboxType>%s"
+           '</t:MailboxType><t:ItemId Id="%s"/></t:Mailbox></t:Member></t:Members></t:DistributionList>')
+    r = rig.create(xml % ("", "Contact", with_mail), "contacts")
+    box = rig.get(r.id()[0]).root.find(".//{*}Member/{*}Mailbox")
+    assert [x.tag.split("}")[1] for x in box] == ["Name", "EmailAddress", "RoutingType", "MailboxType", "ItemId"]
+    assert box[1].text == "a@b.example" and box[4].get("Id") == with_mail
+    assert rig.create(xml % ("", "PrivateDL", r.id()[0]), "contacts").code == "NoError"
+    for bad in (("", "Contact", mute), ("", "PrivateDL", with_mail), ("", "Contact", r.id()[0]),
+                ("<t:EmailAddress>z@b.example</t:EmailAddress>", "Contact", with_mail)):
+        assert rig.create(xml % bad, "contacts").code == "ErrorInvalidPropertySet", bad
+    empty = ('<t:DeleteItemField><t:FieldURI FieldURI="distributionlist:Members"/></t:DeleteItemField>')
+    assert rig.update(r.id()[0], r.id()[1], empty).code == "NoError"
+    assert rig.get(r.id()[0]).root.find(".//{*}Members") is None
+
+
 def task(more="", subject="T"):
     return "<t:Task><t:Subject>%s</t:Subject>%s</t:Task>" % (subject, more)
 
