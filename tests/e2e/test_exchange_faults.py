@@ -4,6 +4,7 @@ After every fault: one more pass makes both sides equal, `verify` says so, a fur
 there twice.
 """
 
+import dataclasses
 import collections
 import time
 
@@ -672,6 +673,33 @@ def test_2010(build, exchange):  # noqa: F811
         settle_once(p)
         p.right.flag("INBOX", mid(plain(1)), ("\\Answered",), ("\\Flagged",))
         settle_once(p)
+    finally:
+        exchange.ask("settings", version="15.2.2562.17")
+
+
+@pytest.mark.parametrize("version", ("14.3.123.4", "15.2.2562.17"))
+@pytest.mark.parametrize("deletions", ("expunge", "trash"))
+def test_no_receipt_is_ever_sent(build, exchange, version, deletions):  # noqa: F811
+    """Neither that a mail was read, nor that it was removed unread; also by 2010, which cannot be told to send none.
+    The server notes each as a failure."""
+    exchange.ask("settings", version=version)
+    try:
+        p = build("local", pairing={"deletions": deletions})
+        wanted = [dataclasses.replace(m, body=b"Disposition-Notification-To: carl@example.net\r\n" + m.body) for m in (
+            *map(plain, range(1, 5)), plain(5, flags=("\\Seen",)))]
+        p.left.put(*wanted[:4])
+        p.right.put(wanted[4])
+        settle_once(p)
+        asks = [i for i in p.left.items() if i["props"].get("IsReadReceiptRequested") == "true"]
+        assert len(asks) == 4            # what was read elsewhere asks for nothing any more
+        p.right.flag("INBOX", mid(wanted[0]), ("\\Seen",))
+        p.right.flag("INBOX", mid(wanted[1]), ("\\Flagged",))
+        p.right.move("INBOX", mid(wanted[2]), "Elsewhere")
+        p.right.remove("INBOX", mid(wanted[3]))
+        settle_once(p)
+        assert exchange.failures() == []
+        got = p.left.read()
+        assert got.of("INBOX", mid(wanted[0]))[0].flags == {"\\Seen"} and got.where(mid(wanted[2])) == ["Elsewhere"]
     finally:
         exchange.ask("settings", version="15.2.2562.17")
 

@@ -173,6 +173,8 @@ void ews_print_categories(struct buf *b, struct arena *arena, const char *keywor
 void ews_print_flag_props(const struct ews *e, struct buf *b, struct arena *arena, uint32_t flags,
 			  const char *keywords);
 void ews_print_flag_tail(const struct ews *e, struct buf *b, uint32_t flags);
+/* The change of an UpdateItem that takes the wish for a receipt away. */
+void ews_print_no_receipt(struct buf *b);
 /* Changes of an UpdateItem; false: there is none. */
 bool ews_print_flag_changes(const struct ews *e, struct buf *b, struct arena *arena, const struct ews_flags *now,
 			    const struct ep_op *op);

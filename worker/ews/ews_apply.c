@@ -3,7 +3,8 @@
  * 1. A message is created whole in one call: content, "not a draft", received time, flags, and its identity
  *    fields as they are in the original, which Exchange does not keep.
  * 2. Flags are read before they are changed: categories are set all at once, and a ChangeKey is needed.
- * 3. Nothing is ever sent: SaveOnly, and no receipt when a message is marked as read or removed.
+ * 3. Nothing is ever sent: SaveOnly, and no receipt when a message is marked as read or removed. A server before 2013
+ *    cannot be told so: there the wish for a receipt is taken from the message first.
  * 4. What was sent and not answered is uncertain where it makes something new; no write goes out twice by itself.
  * 5. What is removed is in the mailbox's dumpster, as long as the server keeps it.
  */
@@ -23,6 +24,7 @@ struct change {
 	struct ews_flags now;            /* EP_FLAGS: as they are */
 	struct span change_key;
 	bool read;
+	bool tells;                      /* its sender would be told that it was removed unread */
 };
 
 static const char silent_receipts[] = " SuppressReadReceipts=\"true\"";
@@ -278,6 +280,13 @@ static bool differs(struct change *c)
 	return any;
 }
 
+static void again(struct ews_el *el)
+{
+	el->code = E_CANCELLED;
+	el->sent = false;
+	el->attempts = 0;
+}
+
 static enum code change_flags(struct ews *e, struct arena *arena, struct ews_el *els, size_t n, struct err *err)
 {
 	enum code rc = run_way(e, arena, &look, els, n, err);
@@ -287,14 +296,81 @@ static enum code change_flags(struct ews *e, struct arena *arena, struct ews_el 
 
 		if (els[i].code != E_OK)
 			continue;
-		els[i].sent = false;
-		els[i].attempts = 0;
 		if (!c->read)
 			els[i].code = E_ITEM_GONE;
 		else if (differs(c))
-			els[i].code = E_CANCELLED;
+			again(&els[i]);
 	}
 	return rc == E_OK ? run_way(e, arena, &ways[EP_FLAGS], els, n, err) : rc;
+}
+
+/* --- before 2013: no receipt of a removal --- */
+
+static void begin_ask(void *ctx, struct buf *b, struct ews_el *first)
+{
+	(void)ctx;
+	(void)first;
+	buf_add_str(b, "<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>");
+	ews_field(b, "message:IsRead");
+	ews_field(b, "message:IsReadReceiptRequested");
+	buf_add_str(b, "</t:AdditionalProperties></m:ItemShape><m:ItemIds>");
+}
+
+static enum code on_asked(void *ctx, struct ews_el *el, const struct ews_object *o, struct err *err)
+{
+	struct change *c = el->what;
+
+	(void)ctx;
+	(void)err;
+	c->read = true;
+	c->tells = ews_true(ews_text(o, "IsReadReceiptRequested")) && !ews_true(ews_text(o, "IsRead"));
+	return E_OK;
+}
+
+static void begin_hush(void *ctx, struct buf *b, struct ews_el *first)
+{
+	(void)ctx;
+	(void)first;
+	buf_add_str(b, "<m:UpdateItem MessageDisposition=\"SaveOnly\" ConflictResolution=\"AlwaysOverwrite\">"
+		    "<m:ItemChanges>");
+}
+
+static enum code one_hush(void *ctx, struct buf *b, struct ews_el *el, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	buf_add_str(b, "<t:ItemChange>");
+	ews_id(b, "ItemId", ((struct change *)el->what)->op->id, SPAN_NONE);
+	buf_add_str(b, "<t:Updates>");
+	ews_print_no_receipt(b);
+	buf_add_str(b, "</t:Updates></t:ItemChange>");
+	return E_OK;
+}
+
+static enum code hush(struct ews *e, struct arena *arena, struct ews_el *els, size_t n, struct err *err)
+{
+	static const struct ews_batch asking = { .what = "looking at a message", .items = EWS_BATCH,
+						 .bytes = SIZE_MAX, .begin = begin_ask, .one = one_id,
+						 .end = end_look, .object = on_asked };
+	static const struct ews_batch hushing = { .what = "changing a message", .writes = true, .items = EWS_BATCH,
+						  .bytes = SIZE_MAX, .begin = begin_hush, .one = one_hush,
+						  .end = end_update };
+	enum code rc = run_way(e, arena, &asking, els, n, err);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct change *c = els[i].what;
+
+		if (els[i].code == E_OK && !c->read)
+			els[i].code = E_ITEM_GONE;
+		else if (els[i].code == E_OK && c->tells)
+			again(&els[i]);
+	}
+	if (rc == E_OK)
+		rc = run_way(e, arena, &hushing, els, n, err);
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		if (els[i].code == E_OK)
+			again(&els[i]);
+	return rc;
 }
 
 /* Folders are told apart by their ids. */
@@ -331,9 +407,10 @@ static enum code run_kind(struct ews *e, struct arena *arena, enum ep_op_kind ki
 		if (kind == EP_CREATE || kind == EP_MOVE || kind == EP_COPY)
 			els[i].group = group_of(kind == EP_CREATE ? ops[i]->folder : ops[i]->to);
 	}
-	if (kind == EP_FLAGS)
+	rc = kind == EP_REMOVE && !e->v2013 ? hush(e, arena, els, n, err) : E_OK;
+	if (rc == E_OK && kind == EP_FLAGS)
 		rc = change_flags(e, arena, els, n, err);
-	else
+	else if (rc == E_OK)
 		rc = run_way(e, arena, &ways[kind], els, n, err);
 	for (size_t i = 0; i < n; i++)
 		settle(&els[i]);

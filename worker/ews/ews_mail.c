@@ -256,6 +256,11 @@ static void set_prop(struct buf *b, const struct ews_prop *p, struct span value)
 	buf_add_str(b, value.n > 0 ? "</t:SetItemField>" : "</t:DeleteItemField>");
 }
 
+void ews_print_no_receipt(struct buf *b)
+{
+	set_prop(b, &ews_receipt_wanted, SPAN_LIT("false"));
+}
+
 static void set_verb(struct buf *b, int verb)
 {
 	set_prop(b, &ews_verb, verb == 0 ? SPAN_NONE : verb == VERB_FORWARD ? SPAN_LIT("104") : verb == VERB_REPLY_ALL
@@ -325,7 +330,7 @@ bool ews_print_flag_changes(const struct ews *e, struct buf *b, struct arena *ar
 	if (differ & EP_FLAGGED)
 		set_flagged(e, b, (flags & EP_FLAGGED) != 0);
 	if (!e->v2013 && differ & flags & EP_SEEN)
-		set_prop(b, &ews_receipt_wanted, SPAN_LIT("false"));   /* later versions are told not to send any */
+		ews_print_no_receipt(b);     /* later versions are told not to send any */
 	if (differ & EP_SEEN) {
 		buf_add_str(b, "<t:SetItemField>");
 		ews_field(b, "message:IsRead");
