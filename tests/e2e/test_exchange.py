@@ -185,6 +185,33 @@ def test_nothing_changed_is_cheap(settled, exchange):
     assert counts.get("GetItem", 0) == 0 and counts["FindFolder"] == 1 and counts["GetFolder"] == 1
 
 
+def test_a_quiet_folder_is_not_asked(settled, exchange):
+    """The list of folders says when something changed in each: who was quiet for a while is not asked, the others are,
+    all together."""
+    settled.once()
+    settled.left.ask("age", seconds=3600)
+    settled.once()
+    exchange.ask("counts", reset=True)
+    settled.once()
+    assert exchange.ask("counts")["counts"] == {"GetFolder": 1, "FindFolder": 1}
+    settled.left.flag("Work", mid(settled.items[3]), ("\\Flagged",))
+    settled.once()
+    assert exchange.ask("counts")["counts"]["SyncFolderItems"] == 1
+    same(settled)
+    # the next change in the same second leaves the folder's time, and its counts, as they were
+    for n in range(6):
+        settled.left.flag("Work", mid(settled.items[3]), *((("\\Flagged",), ()) if n % 2 else ((), ("\\Flagged",))))
+        settled.once()
+        same(settled)
+    settled.left.ask("age", seconds=3600)
+    settled.once()
+    settled.left.remove("Work", mid(settled.items[3]))
+    settled.left.ask("age", seconds=3600)
+    settled.once()
+    assert "Work" not in settled.right.read().where(mid(settled.items[3]))
+    settled.idle()
+
+
 def test_round_trips_of_a_thousand_messages(build, exchange):
     """From IMAP to Exchange in batches; then nothing changed: two requests and one for each folder that tells nothing."""
     pair = build(other="imap")

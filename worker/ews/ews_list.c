@@ -1,17 +1,21 @@
 /* ews_list.c - all folders of the mailbox with their marks, in one request of up to 1,000 folders.
  *
  * A mark is when anything in the folder last changed, how many items were ever deleted from it, and its counts:
- * a new, changed or removed item changes one of them. A server that does not tell the first has no marks. Hidden
- * folders, search folders and the outbox (what is in it may be sent) are left out, and what is below them; so are
- * folders of classes that nobody syncs.
+ * a new, changed or removed item changes one of them. The time is told in seconds: a folder that changed of late may
+ * do so again without another mark, and has none yet. Nor has one of a server that does not tell the time.
+ * SyncFolderHierarchy with its state would tell of names only, not of what is in a folder. Hidden folders, search
+ * folders and the outbox (what is in it may be sent) are left out, and what is below them; so are folders of classes
+ * that nobody syncs.
  */
 #include "ews_tree.h"
 
+#include "../../common/clock.h"
 #include "../../common/mem.h"
 #include "../data/path.h"
 
 #include <stdlib.h>
 
+#define QUIET_S 600              /* more than clocks may differ */
 #define PAGE 1000
 #define PAGES_MAX 100
 #define DEPTH_MAX 100
@@ -36,8 +40,9 @@ static struct span take(struct listing *l, const struct ews_object *o, const cha
 static struct span mark_of(struct listing *l, const struct ews_object *o)
 {
 	struct span when = ews_ext(o, &ews_commit_time);
+	int64_t changed_s;
 
-	if (when.n == 0)
+	if (!ews_read_time(when, &changed_s, NULL) || changed_s + QUIET_S > clock_wall_s())
 		return SPAN_NONE;
 	return span_of(arena_printf(l->arena, SPAN_FMT " " SPAN_FMT " " SPAN_FMT " " SPAN_FMT, SPAN_ARG(when),
 				    SPAN_ARG(ews_ext(o, &ews_deleted_count)), SPAN_ARG(ews_text(o, "TotalCount")),

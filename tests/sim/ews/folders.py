@@ -2,6 +2,7 @@
 
 import batch
 import fields
+from fields import zulu
 from order import FOLDERS
 from shape import rights
 from soap import EwsError, child_text, el, local, mel, response, truth
@@ -10,6 +11,7 @@ CLASSES = {"Folder": "IPF.Note", "CalendarFolder": "IPF.Appointment", "ContactsF
            "TasksFolder": "IPF.Task"}
 DEFAULT = {"DisplayName", "TotalCount", "ChildFolderCount", "UnreadCount", "FolderId"}
 HIDDEN = "tag/10f4/Boolean"
+COMMITTED, DELETED = "tag/670a/SystemTime", "tag/670b/Integer"
 
 
 class Shape:
@@ -69,6 +71,10 @@ def extended(folder, k):
         return ["1" if folder.parent else "0"]
     if k == "tag/3602/Integer":
         return [str(len(folder.items))]
+    if k == COMMITTED:
+        return [zulu(folder.committed)]
+    if k == DELETED:
+        return [str(folder.deleted)]
     return folder.ext.get(k)
 
 

@@ -45,6 +45,7 @@ class Folder:
         self.cn = box.tick()
         self.hidden = False
         self.gone = False
+        self.committed, self.deleted = now(), 0        # of items in it: the last change, how many were removed
 
     @property
     def id(self):
@@ -129,6 +130,8 @@ class Item:
         else:
             self.read_cn = n
         self.modified = now()
+        if getattr(self, "folder", None) is not None:
+            self.folder.committed = self.modified
 
 
 class Mailbox:
@@ -171,7 +174,8 @@ class Mailbox:
         item.touch()
 
     def remove(self, item):
-        item.folder.items.pop(item.number, None)
+        if item.folder.items.pop(item.number, None) is not None:
+            item.folder.deleted += 1
         self.items.pop(item.number, None)
 
     def move(self, item, folder):

@@ -53,6 +53,27 @@ def test_hierarchy(rig):
     assert changes(hierarchy(rig, r.text("SyncState"))) == [("Delete", None)]
 
 
+COMMITTED = ('<t:ExtendedFieldURI PropertyTag="0x670A" PropertyType="SystemTime"/>'
+             '<t:ExtendedFieldURI PropertyTag="0x670B" PropertyType="Integer"/>')
+
+
+def test_what_is_in_a_folder_is_not_in_the_hierarchy(rig):
+    """A folder itself says when something in it last changed, and how much was removed."""
+    def told():
+        r = rig.ask("<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>%s"
+                    "</t:AdditionalProperties></m:FolderShape><m:FolderIds>%s</m:FolderIds></m:GetFolder>" % (
+                        COMMITTED, ref("contacts")))
+        return [e.text for e in r.all("Value")]
+    state = hierarchy(rig).text("SyncState")
+    rig.control("age", mailbox=BOX, seconds=100)
+    before = told()
+    item, _ = rig.create("<t:Contact><t:DisplayName>A</t:DisplayName></t:Contact>", "contacts").id()
+    made = told()
+    assert made[0] > before[0] and made[1] == before[1] == "0"
+    rig.control("delete", mailbox=BOX, id=item)
+    assert told() == [made[0], "1"] and changes(hierarchy(rig, state)) == []
+
+
 def test_folder_refusals(rig):
     assert create(rig, "INBOX").code == "ErrorFolderExists"
     assert create(rig, "x", kind="CalendarFolder", cls="IPF.Contact").code == "ErrorNoFolderClassOverride"
