@@ -171,9 +171,11 @@ static void failed(struct http_slot *s, CURLcode result)
 		return;                      /* a callback said why */
 	if (result == CURLE_SEND_FAIL_REWIND)
 		snprintf(s->why, sizeof(s->why), "the connection broke before the answer came");
-	s->rc = err_set(&s->err, failure(result), SPAN_FMT ": %s",
+	s->rc = err_set(&s->err, failure(result), SPAN_FMT ": %s%s%s",
 			SPAN_ARG(o != NULL ? o->url.host : SPAN_NONE),
-			s->why[0] != '\0' ? s->why : http_curl.easy_strerror(result));
+			s->why[0] != '\0' ? s->why : http_curl.easy_strerror(result),
+			s->http->proxy != NULL ? ", through the proxy " : "",
+			s->http->proxy != NULL ? s->http->proxy : "");
 }
 
 /* True: the request goes on to slot->url. */
@@ -222,6 +224,17 @@ static bool other_logon(struct http_slot *s)
 	return true;
 }
 
+/* What there is to say of a 401. */
+static const char *refusal(const struct http *h)
+{
+	if (h->secret == NULL)
+		return ": it wants one, and none is configured";
+	if (h->auth == HTTP_AUTH_NTLM)
+		return " by NTLM; where the password is right, Extended Protection of the server may demand what this "
+		       "libcurl cannot give: set it to Allow, or take Auth basic";
+	return "";
+}
+
 static bool answered(struct http_slot *s)
 {
 	const unsigned int status = s->req->status;
@@ -234,7 +247,7 @@ static bool answered(struct http_slot *s)
 		return true;
 	if (status == 401)
 		s->rc = err_set(&s->err, E_LOGON_FAILED, "endpoint %s refused the logon%s", s->http->endpoint,
-				s->http->secret == NULL ? ": it wants one, and none is configured" : "");
+				refusal(s->http));
 	else if (status == 429 || (status == 503 && retry_after > 0))
 		throttled(s, retry_after);
 	else if (status == 502 || status == 503 || status == 504)

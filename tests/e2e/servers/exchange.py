@@ -4,6 +4,7 @@ import base64
 import calendar
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import model
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PROGRAM = os.path.join(TOP, "tests", "sim", "ews", "server.py")
 SERVICE, PASSWORD = "svc-exchange", "Geheim!123"
+UNVERIFIED = ssl._create_unverified_context()     # of the tests' own talk with the server
 VERBS = {102: "\\Answered", 103: "\\Answered", 104: "$Forwarded"}
 GUID = "6b1e5a7c-41f0-4d43-9d2e-7a5f0c8b3e61"
 
@@ -27,13 +29,14 @@ class Exchange:
         line = self.p.stdout.readline().split()
         assert line[:1] == [b"ready"], "the EWS server does not start"
         self.port = int(line[1])
-        self.url = "http://127.0.0.1:%d/EWS/Exchange.asmx" % self.port
+        self.root = "%s://127.0.0.1:%d" % ("https" if "--tls" in args else "http", self.port)
+        self.url = self.root + "/EWS/Exchange.asmx"
         self.ask("user", login=SERVICE, password=PASSWORD, impersonate=True)
 
     def ask(self, do, **more):
         data = json.dumps(dict(more, do=do)).encode()
         try:
-            with urllib.request.urlopen("http://127.0.0.1:%d/control" % self.port, data, 60) as r:
+            with urllib.request.urlopen(self.root + "/control", data, 60, context=UNVERIFIED) as r:
                 return json.load(r)
         except urllib.error.HTTPError as e:
             raise AssertionError(e.read().decode()) from None

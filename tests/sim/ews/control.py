@@ -308,6 +308,23 @@ def logons(server, refuse=True, user=None, code=None):
 
 
 @verb
+def refused(server, reset=False):
+    """Why logons by NTLM and Negotiate were refused."""
+    out = list(server.org.refused)
+    if reset:
+        server.org.refused.clear()
+    return {"refused": out}
+
+
+@verb
+def tokens(server, forget=True):
+    """All tokens end at once."""
+    if forget:
+        server.org.tokens.clear()
+    return {"tokens": len(server.org.tokens)}
+
+
+@verb
 def password(server, login, password):
     server.org.users[login.lower()].password = password
     return {}

@@ -7,10 +7,11 @@ import json
 import socket
 import ssl
 import traceback
+import urllib.parse
 import uuid
 
-import access
 import control
+import logons
 import misc
 import operations
 from faults import Drop, Status
@@ -29,6 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.request.settimeout(10)
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         self.server.connections += 1
+        self.logon = logons.Connection(self.server.org)
         super().setup()
 
     def log_message(self, *args):
@@ -93,6 +95,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._control()
         data = self._body()
         path = self.path.split("?")[0].lower()
+        if path == "/token":
+            return self._token(data)
         if path not in ("/ews/exchange.asmx", "/autodiscover/autodiscover.xml"):
             return self.answer(404, b"<html>404</html>", "text/html")
         user = self._user()
@@ -114,13 +118,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.server.org.lock:
             if self.server.refuse_logons:
                 return None
-            return access.logon(self.server.org, self.headers.get("Authorization"))
+            return self.logon.check(self.headers.get("Authorization"))
+
+    def _token(self, data):
+        with self.server.org.lock:
+            status, out = logons.grant(self.server.org, dict(urllib.parse.parse_qsl(data.decode())))
+        self.answer(status, json.dumps(out).encode(), "application/json")
 
     def _refuse(self):
         with self.server.org.lock:
             counts = self.server.org.counts
             counts["401"] = counts.get("401", 0) + 1
-        self.answer(401, b"", "text/html", [("WWW-Authenticate", 'Basic realm="127.0.0.1"')])
+        self.answer(401, b"", "text/html", [("WWW-Authenticate", self.logon.offer or logons.NAMES["basic"])])
 
     def _ews(self, user, data):
         anchor = self.headers.get("X-AnchorMailbox")
@@ -143,6 +152,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if "exchangecookie" not in self.headers.get("Cookie", "") else []
         if "X-BackEndCookie" not in self.headers.get("Cookie", ""):
             cookies.append(("Set-Cookie", "X-BackEndCookie=%s; path=/EWS; HttpOnly" % uuid.uuid4().hex))
+        if self.logon.extra:
+            cookies.append(("WWW-Authenticate", self.logon.extra))
         self.answer(status, out, headers=cookies + [("X-FEServer", "FE1"), ("X-DiagInfo", "BE1")])
 
     def _check(self, data, out):
