@@ -52,6 +52,7 @@ struct conf_endpoint {
 	const char *front_end;        /* exchange: the URL of its web service, or NULL */
 	const char *principal_name;   /* exchange: the name the front end's certificate carries, or NULL */
 	const char *http_proxy;       /* http://host:port, or NULL */
+	const char *token_url, *scope; /* exchange, auth oauth: where a token is from, and for what; or NULL */
 	const char *directory;        /* exchange: ldaps://host:port or ldap://host:port (StartTLS), or NULL */
 	const char *directory_base;   /* a DN, or NULL: found out */
 	const char *directory_login;  /* NULL: login, with its password */

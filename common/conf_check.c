@@ -150,6 +150,21 @@ static enum code check_directory(struct conf_loader *l, const struct xml_node *n
 	return E_OK;
 }
 
+static enum code check_token(struct conf_loader *l, const struct xml_node *node, const struct conf_endpoint *e)
+{
+	bool oauth = e->auth != NULL && strcmp(e->auth, "oauth") == 0;
+
+	if (!oauth && (e->token_url != NULL || e->scope != NULL))
+		return conf_fail(l, line_of(node, e->token_url != NULL ? "TokenURL" : "Scope"),
+				 "<TokenURL> and <Scope> are for <Auth>oauth</Auth>");
+	if (oauth && (e->token_url == NULL || e->scope == NULL))
+		return conf_fail(l, line_of(node, "Auth"), "Auth oauth needs a <TokenURL> and a <Scope>");
+	if (oauth && strchr(e->token_url, '{') != NULL)
+		return conf_fail(l, line_of(node, "TokenURL"),
+				 "TokenURL is one URL for all mailboxes, without {words}");
+	return E_OK;
+}
+
 static enum code check_exchange(struct conf_loader *l, const struct xml_node *node, struct conf_endpoint *e)
 {
 	bool plain = e->front_end != NULL ? span_starts_nocase(span_of(e->front_end), "http:") : e->tls == TLS_NONE;
@@ -179,6 +194,8 @@ static enum code check_exchange(struct conf_loader *l, const struct xml_node *no
 	rc = check_logon(l, node, e);
 	if (rc == E_OK)
 		rc = check_directory(l, node, e);
+	if (rc == E_OK)
+		rc = check_token(l, node, e);
 	return rc == E_OK ? check_files(l, node, e) : rc;
 }
 

@@ -58,6 +58,8 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "FrontEnd", V_URL, T_EXCHANGE, C(front_end), 0, 0, NULL, NULL },
 	{ "PrincipalName", V_TEXT, T_EXCHANGE, C(principal_name), 0, 0, NULL, NULL },
 	{ "HTTPProxy", V_PROXY, T_EXCHANGE | T_GOOGLE | T_EXCHANGE_ONLINE, C(http_proxy), 0, 0, NULL, NULL },
+	{ "TokenURL", V_URL, T_EXCHANGE, C(token_url), 0, 0, NULL, NULL },
+	{ "Scope", V_TEXT, T_EXCHANGE, C(scope), 0, 0, NULL, NULL },
 	{ "Directory", V_LDAP, T_EXCHANGE, C(directory), 0, 0, NULL, NULL },
 	{ "DirectoryBase", V_TEXT, T_EXCHANGE, C(directory_base), 0, 0, NULL, NULL },
 	{ "DirectoryLogin", V_TEXT, T_EXCHANGE, C(directory_login), 0, 0, NULL, NULL },

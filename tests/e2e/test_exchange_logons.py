@@ -7,6 +7,7 @@ import pytest
 
 from servers.connectproxy import ConnectProxy
 from servers.exchange import Exchange
+from servers.scripted import TlsHttp, TlsWitness
 
 pytestmark = pytest.mark.product
 
@@ -101,7 +102,7 @@ def test_ntlm_where_the_channel_must_be_bound(site):
     assert "Extended Protection" in row["reason"] + row["remedy"], row
 
 
-@pytest.mark.parametrize("auth", ("basic", "ntlm"))
+@pytest.mark.parametrize("auth", ("basic", "ntlm", "oauth"))
 def test_only_the_configured_way_is_tried(site, auth):
     """A server that offers another way gets no credentials by that one."""
     s = site("basic")
@@ -140,5 +141,71 @@ def test_a_proxy_that_refuses(site, refuse):
         row = s.config.pairing_status("p")
         assert r.rc == 1 and row["result"] != "logon-failed" and "roxy" in row["reason"] + row["remedy"], row
         assert not any(b"uthorization" in h for h in proxy.heads)
+    finally:
+        proxy.stop()
+
+
+# --- OAuth ---
+
+OAUTH = "<TokenURL>https://127.0.0.1:PORT/token</TokenURL><Scope>https://mail.corp.example/.default</Scope>"
+
+
+def test_oauth(site):
+    s = site("oauth", inner=OAUTH)
+    counts = s.works()["counts"]
+    assert counts["token"] == 2 and "401" not in counts, counts       # a pass and a verification
+
+
+def test_a_token_is_renewed_before_it_ends(site):
+    """It is good for one second: no request goes out with one that has ended."""
+    s = site("oauth", inner=OAUTH)
+    s.exchange.ask("settings", token_seconds=1)
+    s.exchange.ask("fault", kind="delay", op="GetItem", seconds=0.9, times=3)
+    counts = s.works()["counts"]
+    assert counts["token"] > 3 and "401" not in counts, counts
+
+
+def test_a_token_that_is_refused_is_renewed_once(site):
+    s = site("oauth", inner=OAUTH)
+    s.exchange.ask("fault", kind="meanwhile", op="SyncFolderItems", times=1, after=3, ask={"do": "tokens"})
+    counts = s.works()["counts"]
+    assert counts["token"] == 3 and 1 <= counts["401"] <= 4, counts
+    # and where none is good, it is a refused logon and no endless asking
+    s.exchange.ask("logons", refuse=True)
+    s.exchange.ask("counts", reset=True)
+    s.refused()
+    counts = s.exchange.ask("counts")["counts"]
+    assert (counts["token"], counts["401"]) == (2, 2), counts
+
+
+def test_a_client_that_is_not_known(site):
+    s = site("oauth", password="falsch", inner=OAUTH)
+    row = s.refused()
+    assert "AADSTS7000215" in row["reason"], row
+
+
+@pytest.mark.parametrize("which", ("wrongname", "stranger"))
+def test_no_secret_to_a_token_endpoint_of_a_bad_certificate(site, certs, which):
+    with TlsWitness(getattr(certs, which), greeting=b"") as w:
+        s = site("oauth", inner=OAUTH.replace("PORT", str(w.port)))
+        r = s.config.once()
+        assert r.rc == 1 and s.config.pairing_status("p")["code"] == "0x81010012"
+        assert w.inside == b""
+
+
+def test_a_token_endpoint_that_leads_elsewhere(site, certs):
+    with TlsWitness(certs.good, greeting=b"") as other, \
+            TlsHttp(certs.good, "307 Elsewhere", "Location: https://localhost:%d/token\r\n" % other.port) as w:
+        s = site("oauth", inner=OAUTH.replace("PORT", str(w.port)))
+        assert s.config.once().rc == 1
+        assert other.inside == b"" and len(w.heads) == 1
+
+
+def test_oauth_through_a_proxy(site):
+    proxy = ConnectProxy()
+    try:
+        s = site("oauth", inner=OAUTH + "<HTTPProxy>http://127.0.0.1:%d</HTTPProxy>" % proxy.port)
+        s.works()
+        assert len(proxy.heads) >= 2
     finally:
         proxy.stop()

@@ -206,6 +206,10 @@ static const struct refusal {
 	{ LOADER, EXCHANGE("<FrontEnd>http://owa.example/EWS/Exchange.asmx</FrontEnd>"), 22,
 	  "only with a server on this machine" },
 	{ LOADER, EXCHANGE("<FrontEnd>https://owa.example/{user}</FrontEnd>"), 22, "without {words}" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Auth>oauth</Auth>"), 22, "needs a <TokenURL> and a <Scope>" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Scope>s</Scope>"), 22, "are for <Auth>oauth</Auth>" },
+	{ LOADER, EXCHANGE("<Server>x.example</Server><Auth>oauth</Auth><TokenURL>https://x.example/{user}</TokenURL>"
+			   "<Scope>s</Scope>"), 22, "without {words}" },
 	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>https://gc.example/</Directory>"), 22,
 	  "is not ldaps://host:port" },
 	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>ldaps://u@gc.example</Directory>"), 22,
@@ -392,7 +396,8 @@ static const struct { enum door door; const char *old, *new_text, *warns;
 	{ BOTH, "      <Password file=\"secret\"/>\n      <Server>", "<Server>",
 	  "m.xml:10: endpoint 'old' has a <LoginName> but no <Password>" },
 	{ BOTH, EXCHANGE("<Server>x.example</Server>"), "" },
-	{ BOTH, EXCHANGE("<FrontEnd>http://127.0.0.1:8443/EWS/Exchange.asmx</FrontEnd><Auth>oauth</Auth>"), "" },
+	{ BOTH, EXCHANGE("<FrontEnd>http://127.0.0.1:8443/EWS/Exchange.asmx</FrontEnd><Auth>oauth</Auth>"
+			 "<TokenURL>https://x.example/token</TokenURL><Scope>s</Scope>"), "" },
 	{ BOTH, EXCHANGE("<Server>x.example</Server><Directory>ldap://[::1]:389/</Directory><DirectoryBase>DC=x"
 			 "</DirectoryBase><LoginName>s</LoginName><Password credential=\"c\"/>"), "" },
 	{ BOTH, EXCHANGE("<FrontEnd>https://x.example/</FrontEnd><PrincipalName>msstd:*.y.example</PrincipalName>"

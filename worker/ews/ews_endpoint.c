@@ -5,6 +5,7 @@
 #include "../../common/mem.h"
 #include "../data/record.h"
 #include "../endpoint_types.h"
+#include "ews_token.h"
 
 #define LIFE_MAX ((size_t)4 << 20)
 #define SCRATCH_MAX ((size_t)16 << 20)
@@ -46,8 +47,14 @@ enum code ews_client(struct ews *e, struct http **http_r, struct err *err)
 		.auth = auth_of(conf), .cookies = true, .proxy = conf->http_proxy,
 		.in_flight = most > 0 && most < IN_FLIGHT ? most : IN_FLIGHT,
 	};
-	enum code rc = ep->env.secret(ep->env.ctx, hc.auth == HTTP_AUTH_BEARER ? "token" : "password", &hc.secret, err);
+	enum code rc = E_OK;
 
+	if (hc.auth == HTTP_AUTH_BEARER) {
+		hc.token = ews_token_get;
+		hc.token_ctx = e;
+	} else {
+		rc = ep->env.secret(ep->env.ctx, "password", &hc.secret, err);
+	}
 	if (rc != E_OK)
 		return rc;
 	e->in_flight = hc.in_flight;

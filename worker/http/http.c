@@ -55,6 +55,8 @@ enum code http_new(const struct http_conf *conf, struct http **http_r, struct er
 	h->secret = conf->secret;
 	h->bearer = conf->bearer;
 	h->auth = conf->auth;
+	h->token = conf->token;
+	h->token_ctx = conf->token_ctx;
 	h->cookies = conf->cookies;
 	h->proxy = conf->proxy != NULL ? mem_strdup(conf->proxy) : NULL;
 	h->traced = trace_wanted(conf->endpoint, conf->type);
@@ -262,14 +264,32 @@ static void release(struct http_slot *s)
 	s->req = NULL;
 }
 
+enum code http_renew(struct http *h, struct err *err)
+{
+	struct secret *token = NULL;
+	enum code rc = h->token(h->token_ctx, &token, &h->renew_ms, err);
+
+	if (rc != E_OK)
+		return rc;
+	secret_free(&h->secret);
+	h->secret = token;
+	h->token_n++;
+	return E_OK;
+}
+
 static enum code start(struct http_slot *s, struct err *err)
 {
 	struct http *h = s->http;
+	bool renew = h->token != NULL && (h->secret == NULL || clock_mono_ms() >= h->renew_ms);
 
 	clear_slot(s);
 	if (http_origin_of(h, span_of(s->url)) == NULL)
 		return err_set(err, E_PROTOCOL, "endpoint %s: %.200s is not on the server that is configured; "
 			       "configure that address if it is right", h->endpoint, s->url);
+	enum code rc = renew ? http_renew(h, err) : E_OK;
+	if (rc != E_OK)
+		return rc;
+	s->token_n = h->token_n;
 	if (s->easy == NULL) {
 		s->easy = http_curl.easy_init();
 		if (s->easy == NULL || !set_constant(s, s->easy))
@@ -330,7 +350,7 @@ static void start_some(struct batch *b)
 		s->arena = b->arena;
 		s->url = s->req->url;
 		s->hops = 0;
-		s->sent = false;
+		s->sent = s->renewed = false;
 		begin(b, s);
 	}
 }

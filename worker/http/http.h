@@ -35,6 +35,10 @@ struct http_conf {
 	const char *user;                /* NULL: no credentials */
 	struct secret *secret;           /* becomes the client's */
 	bool bearer;                     /* the secret is a token, not a password */
+	/* HTTP_AUTH_BEARER without a secret: gives the token, and from when (clock_mono_ms) on another one is wanted.
+	 * Asked before a request that needs it, and once more where a token is refused (401). It may wait. */
+	enum code (*token)(void *ctx, struct secret **token_r, int64_t *renew_ms_r, struct err *err);
+	void *token_ctx;
 	enum http_auth auth;             /* exactly this way to log on; HTTP_AUTH_OFFERED: Basic or Digest */
 	bool cookies;                    /* keep the server's cookies as long as the client lives */
 	const char *proxy;               /* "http://host:port": https goes through it by CONNECT; NULL: none */

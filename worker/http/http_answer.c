@@ -224,6 +224,19 @@ static bool other_logon(struct http_slot *s)
 	return true;
 }
 
+/* A token may end before its time: one more try with another one, which a request beside this one may have got. */
+static bool other_token(struct http_slot *s)
+{
+	struct http *h = s->http;
+
+	if (h->token == NULL || s->renewed)
+		return false;
+	s->renewed = true;
+	if (s->token_n == h->token_n)
+		s->rc = http_renew(h, &s->err);
+	return s->rc == E_OK;
+}
+
 /* What there is to say of a 401. */
 static const char *refusal(const struct http *h)
 {
@@ -243,9 +256,9 @@ static bool answered(struct http_slot *s)
 	http_curl.easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	if (status == 301 || status == 302 || status == 307 || status == 308)
 		return redirected(s);
-	if (status == 401 && other_logon(s))
+	if (status == 401 && (other_logon(s) || other_token(s)))
 		return true;
-	if (status == 401)
+	if (status == 401 && s->rc == E_OK)
 		s->rc = err_set(&s->err, E_LOGON_FAILED, "endpoint %s refused the logon%s", s->http->endpoint,
 				refusal(s->http));
 	else if (status == 429 || (status == 503 && retry_after > 0))

@@ -55,6 +55,8 @@ struct http_slot {
 	const char *url;                 /* of the request under way */
 	unsigned int hops;               /* redirects, and another way to log on */
 	bool sent, digest_offered, basic_offered;
+	unsigned int token_n;            /* which token it went with */
+	bool renewed;                    /* it went a second time, with another token */
 	enum code rc;                    /* what a callback ended the transfer with */
 	bool own;                        /* it concerns this request alone */
 	struct err err;
@@ -72,6 +74,10 @@ struct http {
 	struct secret *secret;
 	bool bearer, digest, traced, cookies;
 	enum http_auth auth;
+	enum code (*token)(void *ctx, struct secret **token_r, int64_t *renew_ms_r, struct err *err);
+	void *token_ctx;
+	int64_t renew_ms;
+	unsigned int token_n;            /* tokens so far */
 	char *proxy;                     /* resolved by http_new() */
 	uint32_t in_flight;
 	struct http_engine *engine;
@@ -80,6 +86,9 @@ struct http {
 	struct curl_slist *addresses;    /* "host:port:address,address" of every origin */
 	struct http_slot slots[HTTP_IN_FLIGHT_MAX];
 };
+
+/* Another token in the place of the one there is. */
+enum code http_renew(struct http *http, struct err *err) MS_MUST_USE;
 
 extern struct http_limits {
 	long connect_ms, idle_s, whole_ms;
