@@ -43,15 +43,19 @@ enum code proc_find_worker(char *path, size_t size, struct err *err)
 	return err_set(err, E_IO, "no %s next to this program or in %s", WORKER, MS_LIBEXECDIR);
 }
 
-/* What a worker may know of the environment: nothing of ours; test builds pass their knobs on. */
-static void environment(char *envp[8])
+/* What a worker may know of the environment: where Kerberos has its configuration; test builds pass their knobs on. */
+static void environment(char *envp[9])
 {
+	static char kerberos[512];
+	const char *krb5 = getenv("KRB5_CONFIG");
 	/* looking up a name blocks: it must end before a worker's silence is taken for a hang (30 s) */
 	static char locale[] = "LC_ALL=C.UTF-8", resolver[] = "RES_OPTIONS=timeout:2 attempts:2";
 	size_t n = 0;
 
 	envp[n++] = locale;
 	envp[n++] = resolver;
+	if (krb5 != NULL && snprintf(kerberos, sizeof(kerberos), "KRB5_CONFIG=%s", krb5) < (int)sizeof(kerberos))
+		envp[n++] = kerberos;
 #ifdef MS_TESTING
 	static char knobs[4][128];
 	static const char *const names[] = { "MS_STOP_AT", "MS_FAIL", "MS_SEED", "MS_CLOCK" };
@@ -90,7 +94,7 @@ int proc_start(const char *program, const posix_spawn_file_actions_t *files, cha
 static int spawn(const char *program, int pipe_fd, pid_t *pid_r)
 {
 	posix_spawn_file_actions_t files;
-	char name[] = WORKER, parent[16], *argv[] = { name, parent, NULL }, *envp[8];
+	char name[] = WORKER, parent[16], *argv[] = { name, parent, NULL }, *envp[9];
 
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	environment(envp);

@@ -100,6 +100,7 @@ static const struct {
 	{ "/etc/localtime", READ_FILE }, { "/usr/share/zoneinfo", READ_TREE },
 	{ "/etc/ssl/openssl.cnf", READ_FILE }, { "/etc/ssl/certs", READ_TREE },
 	{ "/usr/share/ca-certificates", READ_TREE }, { "/usr/local/share/ca-certificates", READ_TREE },
+	{ "/etc/krb5.conf", READ_FILE }, { "/etc/krb5.conf.d", READ_TREE }, { "/etc/gss", READ_TREE },
 	{ "/dev/null", READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE }, { "/dev/urandom", READ_FILE },
 };
 
@@ -124,6 +125,7 @@ static enum code allow(int ruleset, const char *path, uint64_t access, struct er
 enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err)
 {
 	struct landlock_ruleset_attr attr = { .handled_access_fs = HANDLED };
+	const char *kerberos = getenv("KRB5_CONFIG");
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	enum code rc = E_OK;
 	int ruleset;
@@ -136,6 +138,8 @@ enum code sandbox_landlock(const struct sandbox_dirs *dirs, struct err *err)
 		return err_errno(err, E_INTERNAL, "Landlock");
 	for (size_t i = 0; rc == E_OK && i < ARRAY_LEN(readable); i++)
 		rc = allow(ruleset, readable[i].path, readable[i].access, err);
+	if (rc == E_OK && kerberos != NULL)
+		rc = allow(ruleset, kerberos, READ_FILE, err);
 	for (size_t i = 0; rc == E_OK && i < dirs->n_writable; i++)
 		rc = allow(ruleset, dirs->writable[i], WRITE_TREE, err);
 	if (rc == E_OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)

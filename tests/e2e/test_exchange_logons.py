@@ -1,10 +1,13 @@
 """type="exchange" with every way to log on that it knows, directly and through the gateway's proxy."""
 
 import base64
+import os
 
 import corpus
+import product
 import pytest
 
+from servers import kdc
 from servers.connectproxy import ConnectProxy
 from servers.exchange import Exchange
 from servers.scripted import TlsHttp, TlsWitness
@@ -17,10 +20,12 @@ LOGIN, PASSWORD = "CORP\\svc-mail", "Gehe1m & lang!"
 class Site:
     """An Exchange behind TLS that wants one way to log on, and a pairing of anna with disk."""
 
-    def __init__(self, make, certs, auth, login=LOGIN, password=PASSWORD, inner="", host="127.0.0.1", args=()):
-        self.exchange = Exchange("--tls", certs.good.cert, certs.good.key, *args)
+    def __init__(self, make, certs, auth, login=LOGIN, password=PASSWORD, inner="", host="127.0.0.1", env=None, known=True):
+        self.env = env
+        self.exchange = Exchange("--tls", certs.good.cert, certs.good.key, env=env)
         self.exchange.ask("settings", auth=auth)
-        self.exchange.ask("user", login=login, password=PASSWORD, impersonate=True)
+        if known:
+            self.exchange.ask("user", login=login, password=PASSWORD, impersonate=True)
         self.box = self.exchange.box("anna@corp.example")
         self.config = make.config()
         self.url = "https://%s:%d/EWS/Exchange.asmx" % (host, self.exchange.port)
@@ -38,10 +43,10 @@ class Site:
         self.box.put(*[corpus.one(n, size=300 + 40000 * n) for n in range(8)])
         self.disk.put(*[corpus.one(n, size=300 + 90000 * (n - 20)) for n in range(20, 26)])
         self.exchange.ask("counts", reset=True)
-        r = self.config.once()
+        r = self.config.once(env=self.env)
         assert r.rc == 0, "%s\n%s\n%s" % (r, self.config.log()[-3000:], self.exchange.ask("refused"))
         assert sum(map(len, self.box.read().values())) == sum(map(len, self.disk.read().values())) == 14
-        v = self.config.verify("p")
+        v = product.run([product.CTL, "-c", self.config.file, "verify", "p", "--json"], env=self.env)
         assert v.rc == 0, v
         self.silent(r)
         return self.exchange.ask("counts")
@@ -52,7 +57,7 @@ class Site:
             assert secret not in said
 
     def refused(self):
-        r = self.config.once()
+        r = self.config.once(env=self.env)
         row = self.config.pairing_status("p")
         assert r.rc == 1 and row["result"] == "logon-failed" and row["code"] == "0x80040111", (row, self.config.log()[-2000:])
         self.silent(r)
@@ -209,3 +214,61 @@ def test_oauth_through_a_proxy(site):
         assert len(proxy.heads) >= 2
     finally:
         proxy.stop()
+
+
+# --- Negotiate ---
+
+@pytest.fixture(scope="module")
+def realm(base):
+    if kdc.missing():
+        pytest.skip(kdc.missing())
+    k = kdc.Kdc(os.path.join(base, "kdc")).start()
+    k.user("svc-mail", PASSWORD)
+    k.service("HTTP/localhost")
+    yield k
+    k.stop()
+
+
+def negotiate(site, realm, **how):
+    s = site("negotiate", host="localhost", env={"KRB5_CONFIG": realm.conf, "KRB5_KTNAME": realm.keytab}, **how)
+    s.exchange.ask("user", login="svc-mail", password="not this one", impersonate=True)
+    return s
+
+
+@pytest.mark.parametrize("login", ("svc-mail@CORP.EXAMPLE", "svc-mail@corp.example", "svc-mail"))
+def test_negotiate(site, realm, login):
+    s = negotiate(site, realm, login=login)
+    counts = s.works()
+    assert s.exchange.ask("refused")["refused"] == []
+    assert counts["counts"].get("401", 0) <= counts["connections"], counts
+
+
+def test_negotiate_through_a_proxy(site, realm):
+    proxy = ConnectProxy()
+    try:
+        negotiate(site, realm, login="svc-mail", inner="<HTTPProxy>http://127.0.0.1:%d</HTTPProxy>" % proxy.port).works()
+        assert not any(b"uthorization" in h for h in proxy.heads)
+    finally:
+        proxy.stop()
+
+
+def test_negotiate_with_a_wrong_password(site, realm):
+    s = negotiate(site, realm, login="svc-mail@corp.example", password="falsch")
+    row = s.refused()
+    assert "Kerberos" in row["reason"] and "svc-mail@CORP.EXAMPLE" in row["reason"], row
+    assert s.exchange.ask("counts")["counts"].get("401", 0) == 0     # the server heard nothing of it
+
+
+def test_negotiate_with_somebody_who_may_not(site, realm):
+    """Kerberos knows the name, the server does not."""
+    realm.user("stranger", PASSWORD)
+    s = negotiate(site, realm, login="stranger", known=False)
+    r = s.config.once(env=s.env)
+    assert r.rc == 1 and s.config.pairing_status("p")["result"] == "logon-failed", s.config.log()[-2000:]
+
+
+def test_negotiate_with_a_name_of_another_kind(site, realm):
+    s = negotiate(site, realm, login=LOGIN)
+    r = s.config.once(env=s.env)
+    row = s.config.pairing_status("p")
+    assert r.rc == 1 and row["codeName"] == "E_CONF" and "name@REALM" in row["reason"], row

@@ -7,6 +7,8 @@
  */
 #include "http_p.h"
 
+#include "http_kerberos.h"
+
 #include "../../common/clock.h"
 #include "../../common/mem.h"
 #include "../../common/trace.h"
@@ -68,6 +70,10 @@ enum code http_new(const struct http_conf *conf, struct http **http_r, struct er
 		buf_init(&h->slots[i].answer, HTTP_ANSWER_MAX);
 	}
 	rc = h->proxy != NULL ? resolve_proxy(h, err) : E_OK;
+	if (rc == E_OK && h->auth == HTTP_AUTH_NEGOTIATE && h->secret != NULL) {
+		rc = http_kerberos_take(h->user, h->secret, err);
+		h->ticket = rc == E_OK;
+	}
 	if (rc != E_OK) {
 		h->secret = NULL;            /* it stays the caller's */
 		http_free(&h);
@@ -89,6 +95,8 @@ void http_free(struct http **http)
 			http_curl.easy_cleanup(h->slots[i].easy);
 		buf_free(&h->slots[i].answer);
 	}
+	if (h->ticket)
+		http_kerberos_give();
 	for (size_t i = 0; i < h->n_origins; i++)
 		mem_free(h->origins[i].origin);
 	http_curl.slist_free_all(h->addresses);
@@ -193,7 +201,10 @@ static bool set_logon(const struct http *h, CURL *easy)
 	case HTTP_AUTH_NEGOTIATE:
 		SET(ok, easy, HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
 		SET(ok, easy, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-		break;
+		/* whose ticket it is says who logs on; without a name libcurl does not begin */
+		SET(ok, easy, USERNAME, "");
+		SET(ok, easy, PASSWORD, "");
+		return ok;
 	case HTTP_AUTH_OFFERED:
 	case HTTP_AUTH_BASIC:
 	case HTTP_AUTH_BEARER:
@@ -286,7 +297,7 @@ static enum code start(struct http_slot *s, struct err *err)
 	if (http_origin_of(h, span_of(s->url)) == NULL)
 		return err_set(err, E_PROTOCOL, "endpoint %s: %.200s is not on the server that is configured; "
 			       "configure that address if it is right", h->endpoint, s->url);
-	enum code rc = renew ? http_renew(h, err) : E_OK;
+	enum code rc = renew ? http_renew(h, err) : h->ticket ? http_kerberos_refresh(h->user, h->secret, err) : E_OK;
 	if (rc != E_OK)
 		return rc;
 	s->token_n = h->token_n;

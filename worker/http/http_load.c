@@ -3,6 +3,8 @@
  */
 #include "http_p.h"
 
+#include "http_kerberos.h"
+
 #include "../../common/wiped.h"
 
 #include <dlfcn.h>
@@ -52,6 +54,7 @@ enum code http_load(struct err *err)
 	if (http_curl.global_init_mem(CURL_GLOBAL_DEFAULT, wiped_take, wiped_give_back, wiped_resize, wiped_copy,
 				      wiped_take_zeroed) != CURLE_OK)
 		return err_set(err, E_INTERNAL, LIBRARY " could not be set up");
+	http_kerberos_load();
 	loaded = true;
 	return E_OK;
 }

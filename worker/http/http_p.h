@@ -72,7 +72,7 @@ struct http {
 	const char *ca_pem;
 	char *user;
 	struct secret *secret;
-	bool bearer, digest, traced, cookies;
+	bool bearer, digest, traced, cookies, ticket;
 	enum http_auth auth;
 	enum code (*token)(void *ctx, struct secret **token_r, int64_t *renew_ms_r, struct err *err);
 	void *token_ctx;

@@ -23,9 +23,9 @@ GUID = "6b1e5a7c-41f0-4d43-9d2e-7a5f0c8b3e61"
 class Exchange:
     """One server; every test has a mailbox of its own."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, env=None):
         self.p = subprocess.Popen([sys.executable, PROGRAM, "--stdin", *args], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE)
+                                  stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
         line = self.p.stdout.readline().split()
         assert line[:1] == [b"ready"], "the EWS server does not start"
         self.port = int(line[1])
