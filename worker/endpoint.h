@@ -71,6 +71,7 @@ struct ep_caps {
 	bool marks_flags;            /* an unchanged ep_folder.mark also proves unchanged flags */
 	bool moves;                  /* EP_MOVE keeps the item (no copy + delete) */
 	uint32_t window_items;       /* items per fetch/create batch that this side likes, 0 = 1000 */
+	uint32_t late_s;             /* so long a create whose answer was lost may still be under way there */
 	unsigned int record_print;   /* how records that are written here are printed (data/record.h) */
 };
 

@@ -39,6 +39,7 @@ def build(make, exchange):
         config = make.config(**(gateway or {}))
         logon = "" if own else "<LoginName>%s</LoginName><Password file=\"%s\"/>" % (
             SERVICE, config.secret("exchange", PASSWORD))
+        how = {"CommitGrace": "0s", **how}       # what is interrupted is to go on at once
         more = "".join("<%s>%s</%s>" % (k, v, k) for k, v in how.items())
         config.endpoints["corp"] = "<endpoint name=\"corp\" type=\"exchange\">%s<FrontEnd>%s</FrontEnd>%s</endpoint>" % (
             logon, exchange.url, more)

@@ -4,11 +4,16 @@
 printed with a failure; MS_KILL_SEED sets it.
 """
 
+import os
 import random
 import re
+import signal
+import subprocess
+import time
 
 import pytest
 
+import product
 from conftest import figure
 from records import calendar, card, event, exception, series, todo
 from test_exchange import OWN, build, exchange, mid, plain  # noqa: F401 (fixtures)
@@ -260,6 +265,63 @@ def test_one_failure_after_the_other(build, exchange, what, rounds):  # noqa: F8
         world = RecordWorld(build("local", kinds="events contacts tasks", gateway=GATEWAY), random.Random(seed))
         world.pair.once()
     unlucky(world, exchange, rounds, what, seed)
+
+
+# --- a server that goes on when nobody listens any more ---------------------------------------------------------------
+
+@pytest.mark.parametrize("how", ("cut", "killed"))
+@pytest.mark.parametrize("what", ("mail", "records"))
+def test_a_create_that_is_stored_late(build, exchange, what, how):  # noqa: F811
+    """The worker is gone, and the server still stores what it was sent: the next pass does not send it again."""
+    pair = build("local", kinds="mail" if what == "mail" else "contacts", gateway=GATEWAY, CommitGrace="6s")
+    settle(pair)
+    if what == "mail":
+        pair.right.put(plain(1))
+    else:
+        Records(pair).vdir.add("contacts", "Contacts", card("late"))
+    exchange.ask("counts", reset=True)
+    exchange.ask("fault", kind="late", op="CreateItem", seconds=3, cut=how == "cut")
+    sent = time.monotonic()
+    if how == "cut":
+        pair.config.once()
+    else:
+        p = subprocess.Popen([product.DAEMON, "-c", pair.config.file, "--once"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=product.environment(),
+                             start_new_session=True)
+        while not exchange.ask("faults")["struck"]:
+            assert p.poll() is None
+            time.sleep(0.02)
+        for worker in product.children(p.pid):
+            os.kill(worker, signal.SIGKILL)
+        os.killpg(p.pid, signal.SIGKILL)
+        p.wait()
+    pair.close()
+    there = (lambda: [i for i in pair.left.items() if i["kind"] in ("Message", "Contact")])
+    while time.monotonic() - sent < 5:
+        assert pair.config.once().rc == 0
+        assert len(there()) <= 1
+        time.sleep(0.5)
+    settle(pair)
+    assert len(there()) == 1
+    pair.verify()
+    pair.idle()
+
+
+@pytest.mark.parametrize("kind", ("cut", "drop"))
+def test_a_create_that_was_never_stored(build, exchange, kind):  # noqa: F811
+    """It is sent again when the time is over, and what never went out at once."""
+    pair = build("local", gateway=GATEWAY, CommitGrace="2s")
+    settle(pair)
+    pair.right.put(plain(1))
+    exchange.ask("fault", kind="drop", op="CreateItem" if kind == "cut" else "GetFolder")
+    pair.config.once()
+    assert exchange.ask("faults")["struck"]
+    pair.config.once()
+    assert len(pair.left.items()) == (0 if kind == "cut" else 1)
+    time.sleep(2.2)
+    settle(pair)
+    assert len(pair.left.items()) == 1
+    pair.idle()
 
 
 # --- every step ---------------------------------------------------------------------------------------------------------

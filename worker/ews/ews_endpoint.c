@@ -245,7 +245,7 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 	ep->caps = (struct ep_caps){
 		.kinds = 1U << EP_MAIL | 1U << EP_EVENTS | 1U << EP_CONTACTS | 1U << EP_TASKS,
 		.max_item_bytes = EWS_ITEM_MAX, .stable_key = true, .marks_flags = true, .moves = true,
-		.window_items = WINDOW,
+		.window_items = WINDOW, .late_s = (uint32_t)((ep->env.conf->commit_grace_ms + 999) / 1000),
 	};
 	return E_OK;
 }

@@ -24,7 +24,7 @@
 struct base;
 
 enum solo_state {
-	SOLO_INTENT,        /* a create of it on the other side may be under way or have happened */
+	SOLO_INTENT,        /* a create of it on the other side may be under way (till next_s) or have happened */
 	SOLO_QUARANTINED,   /* the other side refused it; retried at next_s */
 	SOLO_PARKED,        /* stays on this side only, by policy */
 	SOLO_HELD_DELETE,   /* vanished on the other side, but the deletion here is held back */

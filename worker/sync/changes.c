@@ -83,7 +83,7 @@ static struct plan_new *news_of_solo(struct reader *r, int folder, struct base_s
 	n->solo = o;
 	n->passive = o->state == SOLO_HELD_DELETE || o->state == SOLO_HELD_CREATE || stays_parked(o) ||
 		     o->state == SOLO_LET_DELETE ||
-		     (o->state == SOLO_QUARANTINED && o->next_s > clock_wall_s());
+		     ((o->state == SOLO_QUARANTINED || o->state == SOLO_INTENT) && o->next_s > clock_wall_s());
 	return n;
 }
 

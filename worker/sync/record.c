@@ -235,9 +235,12 @@ static enum code forget_revived(struct apply *a, const struct plan_op *op, struc
 
 static enum code keep_intent(struct apply *a, struct base_solo *o, struct err *err)
 {
+	uint32_t late_s = a->p->ep[side_other(o->side)]->caps.late_s;
+
 	o->state = SOLO_INTENT;
 	o->code = E_OK;
 	o->text = NULL;
+	o->next_s = late_s > 0 ? clock_wall_s() + late_s : 0;
 	return base_solo_save(a->p->base, o, err);
 }
 
@@ -372,6 +375,10 @@ enum code record_create(struct apply *a, struct window *w, size_t i, const struc
 	struct base_solo *o = w->solos[i];
 	enum code rc;
 
+	if (done->code == E_CANCELLED && o->next_s != 0) {
+		o->next_s = 0;                     /* it never went out */
+		return base_solo_save(a->p->base, o, err);
+	}
 	if (done->code == E_ITEM_UNCERTAIN || done->code == E_CANCELLED)
 		return E_OK;                       /* the intent stays: the next pass looks */
 	if (done->code != E_OK && code_scope(done->code) == SCOPE_ITEM)

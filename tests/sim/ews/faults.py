@@ -5,6 +5,7 @@ A rule is a dict:
            `status`), fault (SOAP fault `code`), error (one element is answered `code`), batch-stop (one element is
            answered `code`, those after it ErrorBatchProcessingStopped), drop-before, drop-after (the connection is
            cut before or after an element was carried out), mute (it is carried out and not answered), drop (cut before anything), delay (`seconds`),
+           late (it is carried out `seconds` later, whatever became of the client; `cut`: whose connection is cut at once),
            meanwhile (`ask`, a control verb: another client is faster than this request)
   op       name of the operation, default all;  mailbox: only requests for this one
   after    this many matching requests (or elements, for the kinds that are of elements) pass first
@@ -38,6 +39,14 @@ class Stop(EwsError):
     """This element fails, and the rest of the batch is not processed."""
 
 
+class Late(Exception):
+    """The request is carried out later."""
+
+    def __init__(self, seconds, cut):
+        super().__init__(seconds)
+        self.seconds, self.cut = seconds, cut
+
+
 class Faults:
     def __init__(self):
         self.rules, self.struck = [], []
@@ -67,12 +76,14 @@ class Faults:
 
     def request(self, op, box):
         """Strikes a whole request, before anything is done. Gives what another client asks before, or None."""
-        rule = self._hit(op, box, ("busy", "http", "fault", "drop", "delay", "meanwhile"))
+        rule = self._hit(op, box, ("busy", "http", "fault", "drop", "delay", "late", "meanwhile"))
         if rule is None:
             return None
         kind = rule["kind"]
         if kind == "delay":
             time.sleep(rule["seconds"])
+        elif kind == "late":
+            raise Late(rule["seconds"], rule.get("cut", False))
         elif kind == "meanwhile":
             return dict(rule["ask"])
         elif kind == "drop":

@@ -6,6 +6,8 @@ import io
 import json
 import socket
 import ssl
+import threading
+import time
 import traceback
 import urllib.parse
 import uuid
@@ -14,7 +16,7 @@ import control
 import logons
 import misc
 import operations
-from faults import Drop, Status
+from faults import Drop, Late, Status
 
 GZIP_FROM = 1024
 
@@ -134,9 +136,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _ews(self, user, data):
         anchor = self.headers.get("X-AnchorMailbox")
         try:
-            with self.server.org.lock:
-                status, out = operations.serve(self.server, user, data, anchor)
-                self._check(data, out)
+            try:
+                status, out = self._serve(user, data, anchor)
+            except Late as late:
+                if late.cut:
+                    threading.Timer(late.seconds, self._serve, (user, data, anchor)).start()
+                    raise Drop() from None
+                time.sleep(late.seconds)
+                status, out = self._serve(user, data, anchor)
         except Drop:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -155,6 +162,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.logon.extra:
             cookies.append(("WWW-Authenticate", self.logon.extra))
         self.answer(status, out, headers=cookies + [("X-FEServer", "FE1"), ("X-DiagInfo", "BE1")])
+
+    def _serve(self, user, data, anchor):
+        with self.server.org.lock:
+            status, out = operations.serve(self.server, user, data, anchor)
+            self._check(data, out)
+            return status, out
 
     def _check(self, data, out):
         """With --check: our own answers against the schema."""
