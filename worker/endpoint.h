@@ -109,6 +109,8 @@ struct ep_item {
 /* What changed in one folder since `since` (a cursor of an earlier call, empty = everything). */
 struct ep_changes {
 	const struct ep_folder *folder;  /* in; flags/keywords may be read back from flags_r below */
+	struct ep_folder_op *make;       /* in, or NULL: an EP_FOLDER_CREATE to do first; `folder` is its folder_r.
+	                                  * If it comes to nothing, its code is this one's too */
 	struct span since;               /* in */
 	enum code code;                  /* out, with text in `text` */
 	const char *text;
@@ -178,6 +180,13 @@ struct ep_op {
 	                                  * did not tell, and an edit made before it is read back passes for ours */
 };
 
+/* A folder that is going to be written to. */
+struct ep_target {
+	const struct ep_folder *folder;
+	const char *keywords;            /* of items that will be created there, all together */
+	bool removes;                    /* items will be removed from it */
+};
+
 enum ep_folder_op_kind { EP_FOLDER_CREATE, EP_FOLDER_RENAME, EP_FOLDER_REMOVE };
 
 /* One change to the folder tree. Missing parents are made. REMOVE refuses (E_FOLDER_REFUSED) a
@@ -214,6 +223,12 @@ struct ep_directory {
 	const char *lacking;             /* why it may not be all; NULL: it is */
 };
 
+/* An EP_FOLDER_CREATE that led to a folder that can be used. */
+static inline bool ep_folder_made(const struct ep_folder_op *op)
+{
+	return (op->code == E_OK || op->code == E_FOLDER_EXISTS) && op->folder_r.id.n > 0 && op->folder_r.selectable;
+}
+
 /* What an endpoint gets from its surroundings; valid for its whole life. */
 struct ep_env {
 	const struct conf_endpoint *conf;
@@ -245,6 +260,12 @@ struct ep_ops {
 	void (*close)(struct endpoint *ep);
 	enum code (*list)(struct endpoint *ep, struct arena *arena, struct ep_list *list_r, struct err *err);
 	enum code (*changes)(struct endpoint *ep, struct arena *arena, struct ep_changes *c, size_t n, struct err *err);
+	bool changes_make;               /* `changes` serves ep_changes.make itself, in less round trips; else `folders`
+	                                  * is called before it, and it is not called for what could not be made */
+	/* These folders are written to next: ask ahead for what has to be known then, and do not wait for the answers.
+	 * Changes nothing. NULL: nothing has to be known. */
+	enum code (*prepare)(struct endpoint *ep, struct arena *arena, struct ep_target *targets, size_t n,
+			struct err *err);
 	enum code (*describe)(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);
 	enum code (*fetch)(struct endpoint *ep, struct arena *arena, struct ep_fetch *f, size_t n, struct err *err);
 	enum code (*apply)(struct endpoint *ep, struct arena *arena, struct ep_op *ops, size_t n, struct err *err);
@@ -287,8 +308,10 @@ enum code ep_new(const struct ep_env *env, enum side side, struct endpoint **ep_
 /* Closes (waiting for what is under way) and frees. */
 void ep_free(struct endpoint **ep);
 
-enum ep_verb { EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_APPLY, EP_V_FOLDERS, EP_V_ADVISE,
-	       EP_V_DIRECTORY };
+enum ep_verb {
+	EP_V_OPEN, EP_V_LIST, EP_V_CHANGES, EP_V_DESCRIBE, EP_V_FETCH, EP_V_PREPARE, EP_V_APPLY, EP_V_FOLDERS,
+	EP_V_ADVISE, EP_V_DIRECTORY
+};
 
 /* A request: fill verb, arena and the array of that verb; keep it until collected. */
 struct ep_req {

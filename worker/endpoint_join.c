@@ -212,6 +212,22 @@ EACH(fetch, struct ep_fetch, return part_of(x->folder->kind);)
 EACH(apply, struct ep_op, return where_op(x);)
 EACH(folders, struct ep_folder_op, return part_of(x->kind == EP_FOLDER_CREATE ? x->item_kind : x->folder->kind);)
 
+/* Records have nothing to ask ahead. */
+static enum code prepare_verb(struct endpoint *ep, struct arena *arena, struct ep_target *targets, size_t n,
+			      struct err *err)
+{
+	struct join *j = ep->impl;
+	struct endpoint *mail = &j->part[MAIL];
+	struct ep_target *own = arena_calloc(arena, n + 1, sizeof(*own));
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (part_of(targets[i].folder->kind) == MAIL)
+			own[k++] = targets[i];
+	}
+	return k > 0 && mail->ops->prepare != NULL ? mail->ops->prepare(mail, arena, own, k, err) : E_OK;
+}
+
 static const struct ep_ops join = {
 	.type = "imap+dav",
 	.make = make,
@@ -221,6 +237,7 @@ static const struct ep_ops join = {
 	.changes = changes_verb,
 	.describe = describe_verb,
 	.fetch = fetch_verb,
+	.prepare = prepare_verb,
 	.apply = apply_verb,
 	.folders = folders_verb,
 };

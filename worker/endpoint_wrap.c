@@ -50,6 +50,46 @@ void ep_free(struct endpoint **epp)
 	*epp = NULL;
 }
 
+/* Make the folders of ep_changes.make, then read what there is to read. */
+static enum code make_and_read(struct endpoint *ep, struct ep_req *r)
+{
+	struct ep_changes *c = r->items, *read = arena_calloc(r->arena, r->n + 1, sizeof(*read));
+	struct ep_folder_op *ops = arena_calloc(r->arena, r->n + 1, sizeof(*ops));
+	size_t n_ops = 0, n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (c[i].make != NULL)
+			ops[n_ops++] = *c[i].make;
+	}
+	if (ep->ops->changes_make || n_ops == 0)
+		return ep->ops->changes(ep, r->arena, c, r->n, &r->err);
+	enum code rc = ep->ops->folders(ep, r->arena, ops, n_ops, &r->err);
+	n_ops = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		if (c[i].make != NULL) {
+			*c[i].make = ops[n_ops++];
+			c[i].code = c[i].make->code;
+			c[i].text = c[i].make->text;
+		}
+		if (c[i].make == NULL || ep_folder_made(c[i].make)) {
+			read[n] = c[i];
+			read[n++].make = NULL;
+		}
+	}
+	if (rc == E_OK)
+		rc = ep->ops->changes(ep, r->arena, read, n, &r->err);
+	n = 0;
+	for (size_t i = 0; rc == E_OK && i < r->n; i++) {
+		struct ep_folder_op *make = c[i].make;
+
+		if (make != NULL && !ep_folder_made(make))
+			continue;
+		c[i] = read[n++];
+		c[i].make = make;
+	}
+	return rc;
+}
+
 static enum code run_verb(struct endpoint *ep, struct ep_req *r)
 {
 	const struct ep_ops *ops = ep->ops;
@@ -60,11 +100,13 @@ static enum code run_verb(struct endpoint *ep, struct ep_req *r)
 	case EP_V_LIST:
 		return ops->list(ep, r->arena, r->items, &r->err);
 	case EP_V_CHANGES:
-		return ops->changes(ep, r->arena, r->items, r->n, &r->err);
+		return make_and_read(ep, r);
 	case EP_V_DESCRIBE:
 		return ops->describe(ep, r->arena, r->items, r->n, &r->err);
 	case EP_V_FETCH:
 		return ops->fetch(ep, r->arena, r->items, r->n, &r->err);
+	case EP_V_PREPARE:
+		return ops->prepare != NULL ? ops->prepare(ep, r->arena, r->items, r->n, &r->err) : E_OK;
 	case EP_V_APPLY:
 		return ops->apply(ep, r->arena, r->items, r->n, &r->err);
 	case EP_V_FOLDERS:
@@ -89,6 +131,7 @@ static void mark_unattempted(struct ep_req *r)
 		case EP_V_FOLDERS: ((struct ep_folder_op *)r->items)[i].code = E_CANCELLED; break;
 		case EP_V_OPEN:
 		case EP_V_LIST:
+		case EP_V_PREPARE:
 		case EP_V_ADVISE:
 		case EP_V_DIRECTORY: break;
 		}

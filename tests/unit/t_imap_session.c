@@ -310,6 +310,114 @@ static void test_folder_gone_between_looks(void **state)
 	end(&w);
 }
 
+#define QTWO "C: A3 ENABLE QRESYNC", \
+	"C: A4 LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))", \
+	"S: A2 OK done", "S: * ENABLED QRESYNC", "S: A3 OK done", "S: * LIST () \"/\" INBOX", \
+	"S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7 HIGHESTMODSEQ 50)", "S: * LIST () \"/\" B", \
+	"S: * STATUS B (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7 HIGHESTMODSEQ 50)", "S: A4 OK done", \
+	"C: A5 SELECT \"INBOX\" (QRESYNC (7 50))", "C: A6 SELECT \"B\" (QRESYNC (7 50))", \
+	"S: * OK [HIGHESTMODSEQ 50] ok", SELECTED("3", "A5"), "S: * OK [HIGHESTMODSEQ 50] ok", SELECTED("3", "A6"), \
+	"C: A7 SELECT \"INBOX\" (CONDSTORE)", "C: A8 SELECT \"B\" (CONDSTORE)", \
+	"C: A9 UID STORE 4294967295 +FLAGS.SILENT (neu)", "C: A10 UID FETCH 4 (FLAGS INTERNALDATE BODY.PEEK[])"
+
+/* As a pass does it: what changed in both folders, what will be written there, a body, then the writes. */
+static void read_and_write(const char *const *lines, enum code removed)
+{
+	struct world w = begin(lines);
+	struct ep_changes c[2] = { { .since = SPAN_LIT("i1 7 10 3 50") }, { .since = SPAN_LIT("i1 7 10 3 50") } };
+	struct ep_target t[2] = { { .removes = true, .keywords = "neu" }, { .removes = true } };
+	struct ep_fetch f = { .id = SPAN_LIT("4") };
+	struct ep_op ops[3];
+
+	opened(&w);
+	for (size_t i = 0; i < 2; i++) {
+		c[i].folder = t[i].folder = &w.list.folders[i];
+		ops[i] = (struct ep_op){ .kind = EP_REMOVE, .folder = &w.list.folders[i],
+					 .id = i == 0 ? SPAN_LIT("5") : SPAN_LIT("4"), .received = INT64_MIN };
+	}
+	f.folder = &w.list.folders[1];
+	ops[2] = create(&w, body("ab\r\n", 0), "neu");
+	assert_int_equal(ep_call(w.ep, EP_V_CHANGES, w.arena, c, 2, &w.err), E_OK);
+	assert_true(c[0].complete && c[1].complete);
+	assert_int_equal(ep_call(w.ep, EP_V_PREPARE, w.arena, t, 2, &w.err), E_OK);
+	assert_int_equal(ep_call(w.ep, EP_V_FETCH, w.arena, &f, 1, &w.err), E_OK);
+	assert_int_equal(f.code, removed == E_OK ? E_OK : E_ITEM_GONE);
+	body_free(&f.body);
+	if (apply(&w, ops, 3) != E_OK)
+		fail_msg("%s", err_text(&w.err));
+	assert_int_equal(ops[0].code, E_OK);
+	assert_int_equal(ops[1].code, removed);
+	assert_int_equal(ops[2].code, E_OK);
+	body_free(&ops[2].body);
+	end(&w);
+}
+
+/* Looked at twice, by the changes and in the flight of the fetch, whose answer comes before that of the trial: marks, expunges and the first APPEND, with a keyword
+ * that was tried ahead, are one flight. */
+static void test_two_looks_then_one_flight(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { SCRIPT_LOGON(QCAPS), QTWO,
+		SELECTED("3", "A7"), SELECTED("3", "A8"),
+		"S: * 2 FETCH (UID 4 FLAGS (\\Seen) INTERNALDATE \"01-Jan-2026 00:00:00 +0000\" BODY[] {4}", "S> ab\r\n", "S: )",
+		"S: A9 OK nothing stored", "S: A10 OK",
+		"C: A11 UID STORE 4 +FLAGS.SILENT (\\Deleted)", "C: A12 UID EXPUNGE 4", "C: A13 SELECT \"INBOX\" (CONDSTORE)",
+		"C: A14 UID STORE 5 +FLAGS.SILENT (\\Deleted)", "C: A15 UID EXPUNGE 5", "C: A16 APPEND \"INBOX\" (neu) {4}",
+		"S: A11 OK", "S: A12 OK", SELECTED("2", "A13"), "S: A14 OK", "S: A15 OK", "S: + go", "L: 4", "C: ",
+		"S: A16 OK [APPENDUID 7 10] ok", NULL };
+
+	read_and_write(lines, E_OK);
+}
+
+/* The second look finds another mailbox: nothing is marked there, and nothing expunged. */
+static void test_replaced_between_two_looks(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { SCRIPT_LOGON(QCAPS), QTWO, SELECTED("3", "A7"),
+		"S: * 3 EXISTS", "S: * OK [UIDVALIDITY 8] ok", "S: A8 OK in", "S: A9 OK nothing stored", "S: A10 OK nothing there",
+		"C: A11 SELECT \"INBOX\" (CONDSTORE)", "C: A12 UID STORE 5 +FLAGS.SILENT (\\Deleted)", "C: A13 UID EXPUNGE 5",
+		SELECTED("3", "A11"), "S: A12 OK", "S: A13 OK",
+		"C: A14 APPEND \"INBOX\" (neu) {4}", "S: + go", "L: 4", "C: ", "S: A14 OK [APPENDUID 7 10] ok", NULL };
+
+	read_and_write(lines, E_FOLDER_GONE);
+}
+
+/* A folder is made, told and read in the flight that reads the others. */
+static void test_made_and_read_in_one_flight(void **state)
+{
+	(void)state;
+	static const char *const made[] = { SCRIPT_LOGON(QCAPS), QLIST, "C: A5 CREATE \"Neu\"", "C: A6 SUBSCRIBE \"Neu\"",
+		"C: A7 LIST \"\" \"Neu\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
+		"C: A8 SELECT \"INBOX\" (QRESYNC (7 50))", "C: A9 SELECT \"Neu\" (CONDSTORE)",
+		"S: A5 OK made", "S: A6 OK", "S: * LIST () \"/\" Neu",
+		"S: * STATUS Neu (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7 HIGHESTMODSEQ 1)", "S: A7 OK",
+		"S: * OK [HIGHESTMODSEQ 50] ok", SELECTED("3", "A8"), SELECTED("0", "A9"), NULL };
+	static const char *const refused[] = { SCRIPT_LOGON(QCAPS), QLIST, "C: A5 CREATE \"Neu\"", "C: A6 SUBSCRIBE \"Neu\"",
+		"C: A7 LIST \"\" \"Neu\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
+		"C: A8 SELECT \"INBOX\" (QRESYNC (7 50))", "C: A9 SELECT \"Neu\" (CONDSTORE)",
+		"S: A5 NO [NOPERM] not here", "S: A6 NO", "S: A7 OK", "S: * OK [HIGHESTMODSEQ 50] ok", SELECTED("3", "A8"),
+		"S: A9 NO none", "C: A10 UNSUBSCRIBE \"Neu\"", "S: A10 NO", NULL };
+	const char *const *const scripts[] = { made, refused };
+
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		struct world w = begin(scripts[i]);
+		struct ep_folder_op op = { .kind = EP_FOLDER_CREATE, .path = SPAN_LIT("Neu"), .item_kind = EP_MAIL };
+		struct ep_changes c[2] = { { .since = SPAN_LIT("i1 7 10 3 50") },
+					   { .make = &op, .folder = &op.folder_r } };
+
+		opened(&w);
+		c[0].folder = &w.list.folders[0];
+		if (ep_call(w.ep, EP_V_CHANGES, w.arena, c, 2, &w.err) != E_OK)
+			fail_msg("script %zu: %s", i, err_text(&w.err));
+		assert_true(c[0].complete);
+		assert_int_equal(c[1].complete, i == 0);
+		assert_int_equal(op.code == E_OK, i == 0);
+		assert_int_equal(c[1].code, op.code);
+		assert_int_equal(ep_folder_made(&op), i == 0);
+		end(&w);
+	}
+}
+
 /* Two new keywords in one append: tried once, on no message, in the flight of the SELECT. */
 static void test_keywords_are_tried(void **state)
 {
@@ -321,9 +429,9 @@ static void test_keywords_are_tried(void **state)
 		"S: A7 OK [APPENDUID 7 10:11] ok", NULL };
 	static const char *const bad[] = { SCRIPT_LOGON(QCAPS), QLIST,
 		"C: A5 SELECT \"INBOX\" (CONDSTORE)", "C: A6 UID STORE 4294967295 +FLAGS.SILENT (neu zwei)",
-		SELECTED("3", "A5"), "S: A6 BAD what is that UID", "!next", SCRIPT_LOGON(QCAPS), QLIST,
-		"C: A5 APPEND \"INBOX\" (neu) {4}", "S: + go", "L: 4", "C:  (zwei) {4}", "S: + go", "L: 4", "C: ",
-		"S: A5 OK [APPENDUID 7 10:11] ok", NULL };
+		SELECTED("3", "A5"), "S: A6 BAD what is that UID",
+		"C: A7 APPEND \"INBOX\" (neu) {4}", "S: + go", "L: 4", "C:  (zwei) {4}", "S: + go", "L: 4", "C: ",
+		"S: A7 OK [APPENDUID 7 10:11] ok", NULL };
 	const char *const *const scripts[] = { good, bad };
 
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
@@ -792,7 +900,9 @@ int main(void)
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_other_logons), cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_starttls), cmocka_unit_test(test_trap_first_literal_waits),
 		cmocka_unit_test(test_trap_rush_only_when_proven), cmocka_unit_test(test_trap_bad_in_the_middle),
-		cmocka_unit_test(test_folder_gone_between_looks), cmocka_unit_test(test_keywords_are_tried), cmocka_unit_test(test_append_limit_of_a_folder),
+		cmocka_unit_test(test_folder_gone_between_looks),
+		cmocka_unit_test(test_two_looks_then_one_flight), cmocka_unit_test(test_replaced_between_two_looks),
+		cmocka_unit_test(test_made_and_read_in_one_flight), cmocka_unit_test(test_keywords_are_tried), cmocka_unit_test(test_append_limit_of_a_folder),
 		cmocka_unit_test(test_utf8_append), cmocka_unit_test(test_multiappend_halves), cmocka_unit_test(test_append_quota_and_lost),
 		cmocka_unit_test(test_find_uid_without_uidplus), cmocka_unit_test(test_uidvalidity_stops_writes),
 		cmocka_unit_test(test_remove_without_uidplus), cmocka_unit_test(test_copy_refused_leaves_original),

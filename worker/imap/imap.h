@@ -55,6 +55,7 @@ struct imap_box {
 	uint32_t uidvalidity;            /* as the engine was told it last; 0 = not known */
 	uint32_t seen_uidvalidity;       /* as its last SELECT on this connection told */
 	int64_t seen_ms;                 /* when (clock_mono_ms) */
+	bool sure;                       /* two SELECTs of different flights told the same, the last at seen_ms */
 	bool proven;                     /* the name was accepted in a command of this connection */
 	bool perm_known;                 /* the next three are from its PERMANENTFLAGS */
 	bool star;                       /* new keywords can be stored */
@@ -82,6 +83,11 @@ struct imap_call {
 	enum imap_status status;         /* IMAP_PENDING until the tagged answer arrived */
 	struct span code, args, text;    /* of that answer; in the verb's arena */
 	struct imap_box *select;         /* this is a SELECT of that mailbox */
+	bool again;                      /* ... sent after the answer to another one of just now */
+	bool bad_is_no;                  /* BAD is just a refusal: it has no literal that could be taken for commands */
+	bool aside;                      /* no untagged answer is its own: what comes is of those behind it (Dovecot
+	                                  * begins them before it has answered a STORE) */
+	const struct imap_sink *sink;    /* while it is the oldest one under way; NULL: the verb's */
 	/* It was sent behind this SELECT without waiting: if that was refused, BAD is expected. */
 	const struct imap_call *after;
 	void (*done)(void *ctx, struct imap_call *call);   /* at the answer; may be NULL */
@@ -179,6 +185,8 @@ enum code imap_await(struct imap *im, struct imap_call *call, struct err *err) M
 enum code imap_await_window(struct imap *im, size_t n, struct err *err) MS_MUST_USE;
 /* Until the server says "+" or answers the call. */
 enum code imap_await_go(struct imap *im, struct imap_call *call, struct err *err) MS_MUST_USE;
+/* The command that untagged answers are for: the oldest under way that has any. NULL: none. */
+const struct imap_call *imap_call_now(const struct imap *im);
 struct imap_box *imap_box(struct imap *im, struct span name);
 
 /* --- imap_select.c --- */
@@ -186,6 +194,8 @@ struct imap_box *imap_box(struct imap *im, struct span name);
 /* Send a SELECT; `params` is "" or " (CONDSTORE)" and the like. */
 enum code imap_send_select(struct imap *im, struct imap_call *call, struct span name,
 			   const char *params, struct err *err) MS_MUST_USE;
+/* Its SELECT of just now was that of the mailbox that the engine knows. */
+bool imap_seen_lately(const struct imap *im, const struct imap_box *box);
 /* Make it the selected mailbox, if it is not. *call_r tells the answer; E_OK whatever it is. */
 enum code imap_select(struct imap *im, struct span name, struct imap_call *call_r, struct err *err) MS_MUST_USE;
 /* E_FOLDER_GONE, E_STORE_FAILED ... for a refused SELECT, and E_FOLDER_GONE for one whose
@@ -213,9 +223,23 @@ void imap_list_forget(struct imap *im);
 /* By attribute the first folder with a role keeps it; by name only top-level folders, and only for
  * roles that nobody has. */
 void imap_settle_roles(struct ep_folder *folders, size_t n);
-/* Single folders by their names, in one round trip: *folders[i] is filled where found[i]. */
-enum code imap_list_names(struct imap *im, struct arena *arena, const struct span *names, size_t n,
-			  struct ep_folder **folders, bool *found, struct err *err) MS_MUST_USE;
+/* Ask for single folders by their names (n > 0); whoever has sent the rest of the flight calls the second
+ * one: *folders[i] is filled where found[i]. */
+enum code imap_list_names_begin(struct imap *im, const struct span *names, size_t n, struct err *err) MS_MUST_USE;
+enum code imap_list_names_end(struct imap *im, struct arena *arena, const struct span *names, size_t n,
+			      struct ep_folder **folders, bool *found, struct err *err) MS_MUST_USE;
+
+/* imap_folders.c: one folder that is being made. */
+struct imap_making {
+	struct ep_folder_op *op;
+	struct span name;                /* as it is tried now; of op->folder_r too */
+	struct imap_call call;
+	bool to_list;                    /* a CREATE was sent since it was listed last */
+};
+/* Send what makes these folders (`op` is set) and asks what has become of them. The second one waits for the answers,
+ * tries again what was refused, and fills each op. */
+enum code imap_make_begin(struct imap *im, struct imap_making *m, size_t n, struct err *err) MS_MUST_USE;
+enum code imap_make_end(struct imap *im, struct imap_making *m, size_t n, struct err *err) MS_MUST_USE;
 enum code imap_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_changes *c, size_t n, struct err *err);
 enum code imap_describe_verb(struct endpoint *ep, struct arena *arena, struct ep_meta *m, size_t n, struct err *err);
 enum code imap_fetch_verb(struct endpoint *ep, struct arena *arena, struct ep_fetch *f, size_t n, struct err *err);
@@ -225,6 +249,8 @@ enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_
 
 /* imap_append.c: all EP_CREATE of an apply. */
 enum code imap_append_all(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;
+enum code imap_prepare_verb(struct endpoint *ep, struct arena *arena, struct ep_target *targets, size_t n,
+			    struct err *err);
 /* imap_prove.c: ask in one round trip what the APPENDs of `ops` would ask one by one. */
 enum code imap_prove(struct imap *im, struct ep_op **ops, size_t n, struct err *err) MS_MUST_USE;
 bool imap_keywords_proven(const struct imap *im, const struct imap_box *box, const char *keywords);

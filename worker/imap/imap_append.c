@@ -25,7 +25,7 @@
 #define BATCH_BYTES ((uint64_t)8 * 1024 * 1024)
 #define MINUS_MAX 4096             /* LITERAL- */
 #define WINDOW 16                  /* commands under way at the most */
-#define WINDOW_BYTES ((uint64_t)4 * 1024 * 1024)   /* not answered while the next is being sent */
+#define WINDOW_BYTES ((uint64_t)16 * 1024 * 1024)   /* not answered while the next is being sent */
 #define RECONNECTS 24
 #define UNHEARD ((size_t)256 * 1024)    /* sent of a literal before we look whether it was refused */
 

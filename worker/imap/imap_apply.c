@@ -1,10 +1,12 @@
 /* imap_apply.c - changes: flags, copies, moves and removals of all folders, then the creates.
  *
- * Three round trips, however many folders: (1) SELECT each that was not listed just now, to see that
+ * Three round trips, however many folders: (1) SELECT each that was not seen just now, to see that
  * its UIDVALIDITY is the one that the engine knows; (2) the changes, removals only as a mark;
- * (3) expunge what was marked. With one folder it stays selected, and (2) and (3) are one.
+ * (3) expunge what was marked. With one folder it stays selected, and (2) and (3) are one; so they are for a
+ * folder that was looked at twice just now, by the reads of this pass and by what prepared this call.
  * 1. A command that changes a mailbox is sent only after a SELECT of it was answered with the known
- *    UIDVALIDITY; one that cannot be undone (an expunge) only after a second SELECT, that of the mark.
+ *    UIDVALIDITY; one that cannot be undone (an expunge) only after two, each sent after the answer to the one
+ *    before it and the last answered less than two seconds ago, or after the one of the mark.
  * 2. Nothing is expunged but what was asked for: UID EXPUNGE; without UIDPLUS a plain EXPUNGE only if
  *    a listing shows that no other message of the folder is marked \Deleted.
  * 3. Without MOVE the original is touched only after COPY was answered OK.
@@ -14,15 +16,13 @@
  */
 #include "imap_apply.h"
 
-#include "../../common/clock.h"
 #include "../../common/fail.h"
 #include "../data/flags.h"
 
 #include <stdlib.h>
 
 #define SET_MAX ((size_t)6000)
-#define WINDOW 40                  /* commands under way at the most */
-#define SEEN_MS 2000               /* so long after a SELECT its mailbox counts as seen */
+#define WINDOW 100                 /* commands under way at the most */
 
 /* --- one folder's commands --- */
 
@@ -168,11 +168,10 @@ enum code imap_send_remove(struct imap *im, struct imap_batch *b, struct err *er
 	return rc == E_OK ? send_expunge(im, b, err) : rc;
 }
 
-static bool needs_turn(const struct imap *im, const struct imap_batch *b)
+/* Looked at twice. */
+static bool is_sure(const struct imap *im, const struct imap_box *box)
 {
-	bool moves = b->kind == EP_MOVE && !imap_can(im, IMAP_CAP_MOVE);
-
-	return moves || (b->kind == EP_REMOVE && !imap_can(im, IMAP_CAP_UIDPLUS));
+	return box->sure && imap_seen_lately(im, box);
 }
 
 static enum code send_batch(struct imap_applying *a, struct imap_batch *b, struct err *err)
@@ -181,7 +180,7 @@ static enum code send_batch(struct imap_applying *a, struct imap_batch *b, struc
 
 	if (fail_step("imap change"))
 		return err_set(err, E_CANCELLED, "stopped");
-	if (b->kind == EP_REMOVE && a->n > 1)
+	if (b->kind == EP_REMOVE && a->n > 1 && !is_sure(im, imap_box(im, b->ops[0]->folder->name)))
 		return send_mark(im, b, err);
 	b->sent = true;
 	switch (b->kind) {
@@ -350,21 +349,14 @@ static void settle_batch(struct imap_applying *a, struct imap_batch *b)
 
 /* --- all folders --- */
 
-/* Its listing of just now was that of the known mailbox. */
-static bool seen_lately(struct imap *im, const struct imap_group *g)
-{
-	const struct imap_box *box = imap_box(im, g->folder->name);
-
-	return im->conn != NULL && box->uidvalidity != 0 && box->seen_uidvalidity == box->uidvalidity &&
-	       box->perm_known && clock_mono_ms() - box->seen_ms < SEEN_MS;
-}
-
 static enum code see_all(struct imap_applying *a, struct err *err)
 {
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
-		if (a->n > 1 && seen_lately(a->im, a->work[i].group))
+		const struct imap_box *box = imap_box(a->im, a->work[i].group->folder->name);
+
+		if (is_sure(a->im, box) || (a->n > 1 && imap_seen_lately(a->im, box)))
 			continue;
 		rc = imap_group_select(a->im, a->work[i].group, err);
 		if (rc == E_OK)
@@ -378,7 +370,7 @@ static enum code send_changes(struct imap_applying *a, struct imap_work *w, stru
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < w->n && rc == E_OK; i++) {
-		if (needs_turn(a->im, &w->batches[i]))
+		if (imap_needs_turn(a->im, &w->batches[i]))
 			continue;
 		rc = w->begun ? E_OK : imap_group_select(a->im, w->group, err);
 		w->begun = true;
@@ -390,7 +382,20 @@ static enum code send_changes(struct imap_applying *a, struct imap_work *w, stru
 	return rc;
 }
 
-/* From the last one backwards: it is the one that is selected. */
+/* Nothing is left to do or to hear but that it was done. */
+static bool all_sent(const struct imap_applying *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < a->work[i].n; k++) {
+			const struct imap_batch *b = &a->work[i].batches[k];
+
+			if (!b->sent || (b->kind != EP_FLAGS && b->kind != EP_REMOVE))
+				return false;
+		}
+	return true;
+}
+
+/* From the last one backwards: it is the one that is selected. What comes next may go in the same flight. */
 static enum code change_all(struct imap_applying *a, struct err *err)
 {
 	enum code rc = E_OK;
@@ -398,31 +403,7 @@ static enum code change_all(struct imap_applying *a, struct err *err)
 	for (size_t i = a->n; i-- > 0 && rc == E_OK;)
 		if (!a->work[i].group->refused)
 			rc = send_changes(a, &a->work[i], err);
-	return rc == E_OK ? imap_await_window(a->im, 0, err) : rc;
-}
-
-/* What needs answers in between: nothing else is under way. */
-static enum code change_slowly(struct imap_applying *a, struct err *err)
-{
-	struct imap *im = a->im;
-	enum code rc = E_OK;
-
-	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
-		struct imap_work *w = &a->work[i];
-
-		for (size_t k = 0; k < w->n && rc == E_OK && !w->group->refused; k++) {
-			struct imap_batch *b = &w->batches[k];
-
-			if (!needs_turn(im, b))
-				continue;
-			rc = imap_group_select(im, w->group, err);
-			if (rc == E_OK)
-				rc = imap_await_window(im, 0, err);
-			if (rc == E_OK && !w->group->refused)
-				rc = b->kind == EP_MOVE ? imap_move_by_copy(im, b, err) : imap_remove_alone(im, b, err);
-		}
-	}
-	return rc;
+	return rc == E_OK && !all_sent(a) ? imap_await_window(a->im, 0, err) : rc;
 }
 
 /* Its answers are not awaited here: what comes next may go in the same flight. */
@@ -479,7 +460,7 @@ static enum code work_all(struct imap_applying *a, struct err *err)
 	if (rc == E_OK)
 		rc = change_all(a, err);
 	if (rc == E_OK)
-		rc = change_slowly(a, err);
+		rc = imap_change_slowly(a, err);
 	return rc == E_OK ? expunge_all(a, err) : rc;
 }
 
@@ -500,6 +481,8 @@ enum code imap_apply_verb(struct endpoint *ep, struct arena *arena, struct ep_op
 			ops[i].code = E_ITEM_GONE;
 	}
 	imap_groups_sort(&a.groups);
+	if (rc == E_OK)
+		rc = imap_await_window(im, 0, err);          /* what was asked ahead */
 	im->sink = (struct imap_sink){ .status = on_status, .ctx = &a };
 	if (rc == E_OK)
 		rc = work_all(&a, err);

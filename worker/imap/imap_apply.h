@@ -47,8 +47,8 @@ enum code imap_send_store(struct imap *im, struct imap_call *call, const struct 
 enum code imap_send_copy(struct imap *im, struct imap_batch *b, const char *verb, struct err *err) MS_MUST_USE;
 enum code imap_send_remove(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
 
-/* imap_apply_slow.c: nothing else may be under way. */
-enum code imap_remove_alone(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
-enum code imap_move_by_copy(struct imap *im, struct imap_batch *b, struct err *err) MS_MUST_USE;
+/* imap_apply_slow.c: what needs answers in between, and doing it; nothing else may be under way. */
+bool imap_needs_turn(const struct imap *im, const struct imap_batch *b);
+enum code imap_change_slowly(struct imap_applying *a, struct err *err) MS_MUST_USE;
 
 #endif

@@ -7,6 +7,13 @@
  */
 #include "imap_apply.h"
 
+bool imap_needs_turn(const struct imap *im, const struct imap_batch *b)
+{
+	bool moves = b->kind == EP_MOVE && !imap_can(im, IMAP_CAP_MOVE);
+
+	return moves || (b->kind == EP_REMOVE && !imap_can(im, IMAP_CAP_UIDPLUS));
+}
+
 struct marked {
 	uint32_t *uids;
 	size_t n, cap;
@@ -52,7 +59,7 @@ static enum code others_marked(struct imap *im, const struct imap_batch *b, bool
 }
 
 /* Mark, then expunge if that takes nothing else with it. */
-enum code imap_remove_alone(struct imap *im, struct imap_batch *b, struct err *err)
+static enum code remove_alone(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	struct imap_call store = { 0 };
 	bool others = true;
@@ -88,7 +95,7 @@ static enum code mark_and_expunge(struct imap *im, struct imap_batch *b, struct 
 	return rc == E_OK && call.status == IMAP_OK ? imap_cmd_run(im, &b->call, "EXPUNGE", err) : rc;
 }
 
-enum code imap_move_by_copy(struct imap *im, struct imap_batch *b, struct err *err)
+static enum code move_by_copy(struct imap *im, struct imap_batch *b, struct err *err)
 {
 	struct imap_batch rest = { .ops = b->ops, .uids = b->uids, .n = b->n, .kind = EP_REMOVE };
 	bool others = false;
@@ -117,6 +124,29 @@ enum code imap_move_by_copy(struct imap *im, struct imap_batch *b, struct err *e
 		/* the copy is there, and the original may be: the next pass looks */
 		b->sent = false;
 		imap_batch_set(im, b, E_ITEM_UNCERTAIN, NULL);
+	}
+	return rc;
+}
+
+enum code imap_change_slowly(struct imap_applying *a, struct err *err)
+{
+	struct imap *im = a->im;
+	enum code rc = E_OK;
+
+	for (size_t i = 0; i < a->n && rc == E_OK; i++) {
+		struct imap_work *w = &a->work[i];
+
+		for (size_t k = 0; k < w->n && rc == E_OK && !w->group->refused; k++) {
+			struct imap_batch *b = &w->batches[k];
+
+			if (!imap_needs_turn(im, b))
+				continue;
+			rc = imap_group_select(im, w->group, err);
+			if (rc == E_OK)
+				rc = imap_await_window(im, 0, err);
+			if (rc == E_OK && !w->group->refused)
+				rc = b->kind == EP_MOVE ? move_by_copy(im, b, err) : remove_alone(im, b, err);
+		}
 	}
 	return rc;
 }

@@ -10,7 +10,8 @@
  * 2. The cursor holds the HIGHESTMODSEQ from before the listing: a change meanwhile is seen again.
  * 3. A HIGHESTMODSEQ that went down is a restored backup, a MODSEQ that does not arrive a server that
  *    does not mean it: both are listed completely.
- * SELECT and FETCH of many folders are sent without waiting (see imap_fetch.c).
+ * SELECT and FETCH of many folders are sent without waiting (see imap_fetch.c), those of folders that are being
+ * made right behind their CREATE.
  * Its tests: tests/unit/t_imap_session.c, tests/e2e/test_extensions.py.
  */
 #include "imap_fetch.h"
@@ -18,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WINDOW 48
+#define WINDOW 150
 #define ROUNDS 3
 #define GAPS_MAX 20000           /* more UIDs than this that came and went: list everything */
 #define AHEAD_MAX 100            /* new messages of a folder that are described along with the changes */
@@ -49,6 +50,15 @@ struct watch {
 	uint32_t *gone;
 	size_t n_gone, gone_cap;
 	bool too_many;                   /* VANISHED named more than anybody can have */
+};
+
+/* The call. */
+struct watching {
+	struct imap *im;
+	struct watch *watches;
+	size_t n;
+	struct imap_making *makes;       /* of those with ep_changes.make */
+	size_t n_makes;
 };
 
 /* --- cursors --- */
@@ -131,7 +141,8 @@ static void take_vanished(struct watch *w, struct imap_cur cur)
 
 static enum code on_data(void *ctx, struct imap *im, struct imap_resp *r, struct err *err)
 {
-	struct watch *w = im->calls != NULL ? im->calls->ctx : NULL;
+	const struct imap_call *call = imap_call_now(im);
+	struct watch *w = call != NULL ? call->ctx : NULL;
 
 	(void)ctx;
 	if (w == NULL)
@@ -397,20 +408,47 @@ static enum code judge(struct watch *w, struct err *err)
 	return E_OK;
 }
 
-static enum code one_round(struct watch *watches, size_t n, bool *more_r, struct err *err)
+/* What could not be made is not there to be read. */
+static void drop_unmade(struct watching *v)
 {
-	enum code rc = E_OK;
+	for (size_t i = 0; i < v->n; i++) {
+		struct ep_changes *c = v->watches[i].c;
+
+		if (c->make == NULL || ep_folder_made(c->make))
+			continue;
+		c->code = c->make->code;
+		c->text = c->make->text;
+		v->watches[i].done = true;
+	}
+}
+
+static bool make_pending(const struct watch *w)
+{
+	return w->c->make != NULL && w->select.status != IMAP_OK;
+}
+
+/* The folders of the call are made in the flight of its first round. */
+static enum code one_round(struct watching *v, bool first, bool *more_r, struct err *err)
+{
+	enum code rc = first ? imap_make_begin(v->im, v->makes, v->n_makes, err) : E_OK;
 
 	*more_r = false;
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (!watches[i].done)
-			rc = send_watch(&watches[i], err);
-	if (rc == E_OK && n > 0)
-		rc = imap_await_window(watches[0].im, 0, err);
-	for (size_t i = 0; i < n && rc == E_OK; i++) {
-		if (!watches[i].done)
-			rc = judge(&watches[i], err);
-		*more_r |= !watches[i].done;
+	for (size_t i = 0; i < v->n && rc == E_OK; i++)
+		if (!v->watches[i].done)
+			rc = send_watch(&v->watches[i], err);
+	if (rc == E_OK)
+		rc = imap_await_window(v->im, 0, err);
+	if (rc == E_OK && first) {
+		rc = imap_make_end(v->im, v->makes, v->n_makes, err);
+		drop_unmade(v);
+	}
+	for (size_t i = 0; i < v->n && rc == E_OK; i++) {
+		struct watch *w = &v->watches[i];
+
+		/* made at the second try, under another name perhaps */
+		if (!w->done && !(first && make_pending(w)))
+			rc = judge(w, err);
+		*more_r |= !w->done;
 	}
 	return rc;
 }
@@ -419,12 +457,16 @@ enum code imap_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_
 			    struct err *err)
 {
 	struct imap *im = ep->impl;
-	struct watch *watches = arena_calloc(arena, n + 1, sizeof(*watches));
+	struct watching v = { .im = im, .watches = arena_calloc(arena, n + 1, sizeof(*v.watches)), .n = n,
+			      .makes = arena_calloc(arena, n + 1, sizeof(*v.makes)) };
 	enum code rc = imap_enter(im, arena, err);
 	bool more = n > 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct watch *w = &watches[i];
+		struct watch *w = &v.watches[i];
+
+		if (c[i].make != NULL)
+			v.makes[v.n_makes++].op = c[i].make;
 
 		c[i].code = E_CANCELLED;
 		w->im = im;
@@ -434,8 +476,8 @@ enum code imap_changes_verb(struct endpoint *ep, struct arena *arena, struct ep_
 			: im->qresync ? MODE_QRESYNC : MODE_CHANGED;
 	}
 	im->sink = (struct imap_sink){ .data = on_data };
-	while (rc == E_OK && more)
-		rc = one_round(watches, n, &more, err);
+	for (bool first = true; rc == E_OK && more; first = false)
+		rc = one_round(&v, first, &more, err);
 	im->sink = (struct imap_sink){ 0 };
 	return rc;
 }

@@ -255,5 +255,7 @@ enum code imap_group_select(struct imap *im, struct imap_group *g, struct err *e
 
 struct imap_group *imap_group_now(const struct imap *im)
 {
-	return im->calls != NULL ? im->calls->ctx : NULL;
+	const struct imap_call *call = imap_call_now(im);
+
+	return call != NULL ? call->ctx : NULL;
 }

@@ -1,6 +1,7 @@
 /* imap_folders.c - create, rename and remove mailboxes.
  *
- * 1. Creates of one call are sent together; what they became is listed together.
+ * 1. Creates of one call and the question what they became leave in one flight. They are subscribed to in
+ *    the same flight; of one that is refused that is taken back.
  * 2. A name that is refused is tried again with more of it escaped (imap_names.c).
  * 3. A mailbox is deleted only if it has no messages and no selectable children, and never while it
  *    is selected; its UIDVALIDITY must be the one that the engine knows.
@@ -10,13 +11,7 @@
 
 #include "../data/path.h"
 
-struct making {
-	struct ep_folder_op *op;
-	struct span name;
-	unsigned level;
-	struct imap_call call;
-	bool sent;
-};
+#define WINDOW 100                 /* commands under way at the most */
 
 static void refuse(struct imap *im, struct ep_folder_op *op, enum code code, const struct err *why)
 {
@@ -43,18 +38,18 @@ static const char *use_of(const struct imap *im, enum ep_role role)
 
 /* --- create --- */
 
-static enum code send_create(struct imap *im, struct making *m, const char *use, struct err *err)
+static enum code send_create(struct imap *im, struct imap_making *m, const char *use, struct err *err)
 {
 	m->call = (struct imap_call){ 0 };
 	imap_cmd_begin(im, &m->call, "CREATE");
 	imap_cmd_name(im, m->name);
 	if (use != NULL)
 		imap_cmd_fmt(im, " (USE (%s))", use);
-	m->sent = true;
+	m->to_list = true;
 	return imap_cmd_end(im, &m->call, err);
 }
 
-static enum code create_again(struct imap *im, struct making *m, struct err *err)
+static enum code create_again(struct imap *im, struct imap_making *m, struct err *err)
 {
 	enum code rc = send_create(im, m, NULL, err);
 
@@ -75,7 +70,7 @@ static enum code create_parents(struct imap *im, struct span path, struct err *e
 	enum code rc = E_OK;
 
 	for (size_t at = span_find(path, 0, '/'); at != SIZE_MAX && rc == E_OK; at = span_find(path, at + 1, '/')) {
-		struct making m = { 0 };
+		struct imap_making m = { 0 };
 
 		if (imap_name_of(im, im->arena, span_cut(path, 0, at), 0, &m.name) &&
 		    !path_eq(span_cut(path, 0, at), SPAN_LIT("INBOX")))
@@ -84,15 +79,22 @@ static enum code create_parents(struct imap *im, struct span path, struct err *e
 	return rc;
 }
 
-/* The first try was refused: without its use, with its parents, with more escapes. */
-static enum code insist(struct imap *im, struct making *m, struct err *err)
+static enum code send_subscribe(struct imap *im, const char *verb, struct span name, struct err *err)
 {
-	enum code rc = E_OK;
+	struct imap_call *call = arena_alloc(im->arena, sizeof(*call));
 
-	if (m->call.status == IMAP_OK || exists_already(&m->call))
-		return E_OK;
+	imap_cmd_begin(im, call, verb);
+	imap_cmd_name(im, name);
+	return imap_cmd_end(im, call, err);
+}
+
+/* The first try was refused: without its use, with its parents, with more escapes. */
+static enum code insist(struct imap *im, struct imap_making *m, struct err *err)
+{
 	struct imap_call first = m->call;
-	if (use_of(im, m->op->role) != NULL)
+	enum code rc = send_subscribe(im, "UNSUBSCRIBE", m->name, err);
+
+	if (rc == E_OK && use_of(im, m->op->role) != NULL)
 		rc = create_again(im, m, err);
 	if (rc == E_OK && m->call.status != IMAP_OK && !exists_already(&m->call) && path_depth(m->op->path) > 1) {
 		rc = create_parents(im, m->op->path, err);
@@ -109,21 +111,14 @@ static enum code insist(struct imap *im, struct making *m, struct err *err)
 		m->name = other;
 		rc = create_again(im, m, err);
 	}
-	if (rc == E_OK && m->call.status != IMAP_OK && !exists_already(&m->call))
+	if (rc == E_OK && m->call.status == IMAP_OK)
+		return send_subscribe(im, "SUBSCRIBE", m->name, err);
+	if (rc == E_OK && !exists_already(&m->call))
 		m->call = first;             /* its reason is the one to tell */
 	return rc;
 }
 
-static enum code send_subscribe(struct imap *im, const char *verb, struct span name, struct err *err)
-{
-	struct imap_call *call = arena_alloc(im->arena, sizeof(*call));
-
-	imap_cmd_begin(im, call, verb);
-	imap_cmd_name(im, name);
-	return imap_cmd_end(im, call, err);
-}
-
-static void tell_made(struct imap *im, struct making *m, bool found)
+static void tell_made(struct imap *im, struct imap_making *m, bool found)
 {
 	struct err why = ERR_INIT;
 
@@ -140,57 +135,97 @@ static void tell_made(struct imap *im, struct making *m, bool found)
 	}
 }
 
-/* What has become of all that were sent. */
-static enum code list_made(struct imap *im, struct making *m, size_t n, struct err *err)
+/* Those that were sent since the last time. */
+static size_t names_to_list(struct imap *im, struct imap_making *m, size_t n, struct span **names_r)
 {
-	struct span *names = arena_calloc(im->arena, n + 1, sizeof(*names));
+	size_t k = 0;
+
+	*names_r = arena_calloc(im->arena, n + 1, sizeof(**names_r));
+	for (size_t i = 0; i < n; i++)
+		if (m[i].to_list)
+			(*names_r)[k++] = m[i].name;
+	return k;
+}
+
+static enum code list_begin(struct imap *im, struct imap_making *m, size_t n, struct err *err)
+{
+	struct span *names;
+	size_t k = names_to_list(im, m, n, &names);
+
+	return k > 0 ? imap_list_names_begin(im, names, k, err) : E_OK;
+}
+
+/* What has become of them. */
+static enum code list_end(struct imap *im, struct imap_making *m, size_t n, struct err *err)
+{
 	struct ep_folder **folders = arena_calloc(im->arena, n + 1, sizeof(*folders));
 	bool *found = arena_calloc(im->arena, n + 1, sizeof(*found));
-	size_t sent = 0;
+	struct span *names;
+	size_t k = names_to_list(im, m, n, &names), at = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (m[i].sent) {
-			names[sent] = m[i].name;
-			folders[sent++] = &m[i].op->folder_r;
-		}
-	enum code rc = imap_list_names(im, im->arena, names, sent, folders, found, err);
-	sent = 0;
+		if (m[i].to_list)
+			folders[at++] = &m[i].op->folder_r;
+	enum code rc = k > 0 ? imap_list_names_end(im, im->arena, names, k, folders, found, err) : E_OK;
+	at = 0;
 	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (m[i].sent)
-			tell_made(im, &m[i], found[sent++]);
+		if (m[i].to_list) {
+			tell_made(im, &m[i], found[at++]);
+			m[i].to_list = false;
+		}
 	return rc;
 }
 
-static enum code create_all(struct imap *im, struct making *m, size_t n, struct err *err)
+enum code imap_make_begin(struct imap *im, struct imap_making *m, size_t n, struct err *err)
 {
 	enum code rc = E_OK;
 
 	for (size_t i = 0; i < n && rc == E_OK; i++) {
-		if (!imap_name_of(im, im->arena, m[i].op->path, 0, &m[i].name)) {
-			m[i].op->code = E_FOLDER_NAME;
-			m[i].op->text = "the path cannot be written as a name of this server";
+		struct ep_folder_op *op = m[i].op;
+
+		op->code = E_CANCELLED;
+		op->text = NULL;
+		if (!imap_name_of(im, im->arena, op->path, 0, &m[i].name)) {
+			op->code = E_FOLDER_NAME;
+			op->text = "the path cannot be written as a name of this server";
 			continue;
 		}
-		rc = send_create(im, &m[i], use_of(im, m[i].op->role), err);
+		op->folder_r.name = m[i].name;
+		rc = send_create(im, &m[i], use_of(im, op->role), err);
 		if (rc == E_OK)
-			rc = imap_await_window(im, 32, err);
-	}
-	if (rc == E_OK)
-		rc = imap_await_window(im, 0, err);
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (m[i].sent)
-			rc = insist(im, &m[i], err);
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (m[i].call.status == IMAP_OK && m[i].sent)
 			rc = send_subscribe(im, "SUBSCRIBE", m[i].name, err);
-	return rc == E_OK ? list_made(im, m, n, err) : rc;
+		if (rc == E_OK)
+			rc = imap_await_window(im, WINDOW, err);
+	}
+	return rc == E_OK ? list_begin(im, m, n, err) : rc;
+}
+
+enum code imap_make_end(struct imap *im, struct imap_making *m, size_t n, struct err *err)
+{
+	enum code rc = list_end(im, m, n, err);
+
+	for (size_t i = 0; i < n && rc == E_OK; i++)
+		if (m[i].call.what != NULL && m[i].call.status != IMAP_OK && !exists_already(&m[i].call))
+			rc = insist(im, &m[i], err);
+	if (rc == E_OK)
+		rc = list_begin(im, m, n, err);
+	if (rc == E_OK)
+		rc = list_end(im, m, n, err);
+	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
+}
+
+static enum code create_all(struct imap *im, struct imap_making *m, size_t n, struct err *err)
+{
+	enum code rc = imap_make_begin(im, m, n, err);
+
+	return rc == E_OK ? imap_make_end(im, m, n, err) : rc;
 }
 
 /* --- rename --- */
 
 static enum code rename_one(struct imap *im, struct ep_folder_op *op, struct err *err)
 {
-	struct making m = { .op = op, .sent = true };
+	struct imap_making m = { .op = op, .to_list = true };
 	struct err why = ERR_INIT;
 	enum code rc = E_OK;
 
@@ -229,7 +264,9 @@ static enum code rename_one(struct imap *im, struct ep_folder_op *op, struct err
 	rc = send_subscribe(im, "UNSUBSCRIBE", op->folder->name, err);
 	if (rc == E_OK)
 		rc = send_subscribe(im, "SUBSCRIBE", m.name, err);
-	return rc == E_OK ? list_made(im, &m, 1, err) : rc;
+	if (rc == E_OK)
+		rc = list_begin(im, &m, 1, err);
+	return rc == E_OK ? list_end(im, &m, 1, err) : rc;
 }
 
 /* --- remove --- */
@@ -366,7 +403,7 @@ enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_
 			    struct err *err)
 {
 	struct imap *im = ep->impl;
-	struct making *m = arena_calloc(arena, n + 1, sizeof(*m));
+	struct imap_making *m = arena_calloc(arena, n + 1, sizeof(*m));
 	enum code rc = imap_enter(im, arena, err);
 
 	for (size_t i = 0; i < n; i++) {
@@ -377,7 +414,7 @@ enum code imap_folders_verb(struct endpoint *ep, struct arena *arena, struct ep_
 		size_t run = 0;
 
 		while (i + run < n && ops[i + run].kind == EP_FOLDER_CREATE) {
-			m[run] = (struct making){ .op = &ops[i + run] };
+			m[run] = (struct imap_making){ .op = &ops[i + run] };
 			run++;
 		}
 		if (run > 0)

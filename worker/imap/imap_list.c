@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define STATUS_WINDOW 32
+#define WINDOW 100                 /* commands under way at the most */
 #define FOLDERS_MAX ((size_t)1000000)
 
 struct entry {
@@ -26,10 +26,17 @@ struct entry {
 	struct span id;
 };
 
+struct asking {
+	struct imap_call list, ids;
+};
+
 struct imap_listing {
 	struct entry *entries;
 	size_t n, cap, last;             /* last: where the latest STATUS was found */
 	bool merging;                    /* names may come twice: only the first makes an entry */
+	struct imap_sink sink;           /* of the commands that ask for it */
+	struct asking *asks;
+	size_t n_asks;
 };
 
 /* --- LIST --- */
@@ -264,13 +271,14 @@ static enum code ask_each_status(struct imap *im, struct imap_listing *l, struct
 	for (size_t i = 0; i < l->n && rc == E_OK; i++) {
 		if (!l->entries[i].selectable)
 			continue;
+		calls[i].sink = &l->sink;
 		imap_cmd_begin(im, &calls[i], "STATUS");
 		imap_cmd_name(im, l->entries[i].name);
 		imap_cmd_add(im, " ");
 		add_status_items(im);
 		rc = imap_cmd_end(im, &calls[i], err);
 		if (rc == E_OK)
-			rc = imap_await_window(im, STATUS_WINDOW, err);
+			rc = imap_await_window(im, WINDOW, err);
 	}
 	return rc == E_OK ? imap_await_window(im, 0, err) : rc;
 }
@@ -297,33 +305,21 @@ static void on_listed(void *ctx, struct imap_call *call)
 	l->merging = true;
 }
 
-struct asking {
-	struct imap_call list, ids;
-};
-
-static enum code ask(struct imap *im, struct imap_listing *l, const struct span *patterns, size_t n,
-		     struct err *err)
+static enum code send_asks(struct imap *im, struct imap_listing *l, const struct span *patterns, struct err *err)
 {
-	struct asking *asks = arena_calloc(im->listed, n + 1, sizeof(*asks));
 	enum code rc = E_OK;
 
 	/* the names of the second question are those of the first */
-	for (size_t i = 0; i < n && rc == E_OK; i++) {
-		rc = send_list(im, &asks[i].list, patterns[i], err);
-		if (rc == E_OK && n > 1)
-			rc = imap_await_window(im, STATUS_WINDOW, err);
+	for (size_t i = 0; i < l->n_asks && rc == E_OK; i++) {
+		l->asks[i].list.sink = l->asks[i].ids.sink = &l->sink;
+		rc = send_list(im, &l->asks[i].list, patterns[i], err);
+		if (rc == E_OK)
+			rc = imap_await_window(im, WINDOW, err);
 	}
-	asks[n - 1].list.done = on_listed;
-	asks[n - 1].list.ctx = l;
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		rc = send_ids(im, &asks[i].ids, patterns[i], err);
-	if (rc == E_OK)
-		rc = imap_await_window(im, 0, err);
-	for (size_t i = 0; i < n && rc == E_OK; i++)
-		if (asks[i].list.status != IMAP_OK)
-			rc = imap_refusal(IMAP_AT_STORE, &asks[i].list, err);
-	if (rc == E_OK && !imap_can(im, IMAP_CAP_LIST_STATUS))
-		rc = ask_each_status(im, l, err);
+	l->asks[l->n_asks - 1].list.done = on_listed;
+	l->asks[l->n_asks - 1].list.ctx = l;
+	for (size_t i = 0; i < l->n_asks && rc == E_OK; i++)
+		rc = send_ids(im, &l->asks[i].ids, patterns[i], err);
 	return rc;
 }
 
@@ -333,17 +329,33 @@ void imap_list_forget(struct imap *im)
 	arena_free(&im->listed);
 }
 
-static enum code ask_into(struct imap *im, const struct span *patterns, size_t n, struct err *err)
+static enum code begin(struct imap *im, const struct span *patterns, size_t n, struct err *err)
 {
-	struct imap_sink before = im->sink;
-
 	imap_list_forget(im);
 	im->listed = arena_new((size_t)256 * 1024 * 1024);
-	im->ahead = arena_alloc(im->listed, sizeof(*im->ahead));
-	im->ahead->merging = n > 1;
-	im->sink = (struct imap_sink){ .data = on_list_data, .ctx = im->ahead };
-	enum code rc = ask(im, im->ahead, patterns, n, err);
-	im->sink = before;
+	struct imap_listing *l = im->ahead = arena_alloc(im->listed, sizeof(*l));
+	l->merging = n > 1;
+	l->sink = (struct imap_sink){ .data = on_list_data, .ctx = l };
+	l->asks = arena_calloc(im->listed, n, sizeof(*l->asks));
+	l->n_asks = n;
+	enum code rc = send_asks(im, l, patterns, err);
+	if (rc != E_OK) {
+		imap_drop(im);               /* calls of the listing may be under way */
+		imap_list_forget(im);
+	}
+	return rc;
+}
+
+static enum code end(struct imap *im, struct err *err)
+{
+	struct imap_listing *l = im->ahead;
+	enum code rc = imap_await_window(im, 0, err);
+
+	for (size_t i = 0; i < l->n_asks && rc == E_OK; i++)
+		if (l->asks[i].list.status != IMAP_OK)
+			rc = imap_refusal(IMAP_AT_STORE, &l->asks[i].list, err);
+	if (rc == E_OK && !imap_can(im, IMAP_CAP_LIST_STATUS))
+		rc = ask_each_status(im, l, err);
 	if (rc != E_OK)
 		imap_list_forget(im);
 	return rc;
@@ -352,8 +364,15 @@ static enum code ask_into(struct imap *im, const struct span *patterns, size_t n
 enum code imap_list_ahead(struct imap *im, struct err *err)
 {
 	static const struct span all = SPAN_LIT("*");
+	struct imap_sink before = im->sink;
+	enum code rc = begin(im, &all, 1, err);
 
-	return ask_into(im, &all, 1, err);
+	if (rc != E_OK)
+		return rc;
+	im->sink = im->ahead->sink;          /* of the NAMESPACE in front of it, too */
+	rc = end(im, err);
+	im->sink = before;
+	return rc;
 }
 
 /* --- telling --- */
@@ -448,10 +467,15 @@ enum code imap_list_verb(struct endpoint *ep, struct arena *arena, struct ep_lis
 	return E_OK;
 }
 
-enum code imap_list_names(struct imap *im, struct arena *arena, const struct span *names, size_t n,
-			  struct ep_folder **folders, bool *found, struct err *err)
+enum code imap_list_names_begin(struct imap *im, const struct span *names, size_t n, struct err *err)
 {
-	enum code rc = n > 0 ? ask_into(im, names, n, err) : E_OK;
+	return begin(im, names, n, err);
+}
+
+enum code imap_list_names_end(struct imap *im, struct arena *arena, const struct span *names, size_t n,
+			      struct ep_folder **folders, bool *found, struct err *err)
+{
+	enum code rc = end(im, err);
 
 	for (size_t i = 0; i < n && rc == E_OK; i++) {
 		/* the name may hold a wildcard: take the exact one only */

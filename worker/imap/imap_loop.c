@@ -30,6 +30,15 @@ struct imap_box *imap_box(struct imap *im, struct span name)
 	return *at;
 }
 
+const struct imap_call *imap_call_now(const struct imap *im)
+{
+	const struct imap_call *call = im->calls;
+
+	while (call != NULL && call->aside)
+		call = call->next;
+	return call;
+}
+
 /* --- the session's own state --- */
 
 static void take_permanent_flags(struct imap *im, struct span args)
@@ -115,6 +124,13 @@ static void take_data(struct imap *im, const struct imap_resp *r)
 
 /* --- dispatch --- */
 
+static const struct imap_sink *sink_now(const struct imap *im)
+{
+	const struct imap_call *call = imap_call_now(im);
+
+	return call != NULL && call->sink != NULL ? call->sink : &im->sink;
+}
+
 static enum code take_bye(struct imap *im, const struct imap_resp *r, struct err *err)
 {
 	uint32_t wait_ms;
@@ -141,7 +157,8 @@ static enum code take_status(struct imap *im, struct imap_resp *r, struct err *e
 			       : "the server says that it knows who we are (PREAUTH): refused");
 	}
 	take_code(im, r);
-	return im->sink.status != NULL ? im->sink.status(im->sink.ctx, im, r, err) : E_OK;
+	const struct imap_sink *sink = sink_now(im);
+	return sink->status != NULL ? sink->status(sink->ctx, im, r, err) : E_OK;
 }
 
 static struct imap_call *unlink_call(struct imap *im, struct span tag)
@@ -166,7 +183,7 @@ static struct imap_call *unlink_call(struct imap *im, struct span tag)
 
 static bool expected_bad(const struct imap_call *call)
 {
-	return call->after != NULL && call->after->status == IMAP_NO;
+	return call->bad_is_no || (call->after != NULL && call->after->status == IMAP_NO);
 }
 
 static void after_select(struct imap *im, const struct imap_call *call)
@@ -176,6 +193,7 @@ static void after_select(struct imap *im, const struct imap_call *call)
 		im->sel.read_only = span_eq_nocase_str(call->code, "READ-ONLY");
 		if (call->status == IMAP_OK) {
 			call->select->proven = true;
+			call->select->sure = call->again && call->select->seen_uidvalidity == im->sel.uidvalidity;
 			call->select->seen_uidvalidity = im->sel.uidvalidity;
 			call->select->seen_ms = clock_mono_ms();
 		}
@@ -223,6 +241,14 @@ static enum code take_tagged(struct imap *im, struct imap_resp *r, struct err *e
 	return E_OK;
 }
 
+static enum code take_untagged(struct imap *im, struct imap_resp *r, struct err *err)
+{
+	const struct imap_sink *sink = sink_now(im);
+
+	take_data(im, r);
+	return sink->data != NULL ? sink->data(sink->ctx, im, r, err) : E_OK;
+}
+
 static enum code dispatch(struct imap *im, struct err *err)
 {
 	struct imap_resp r;
@@ -243,8 +269,7 @@ static enum code dispatch(struct imap *im, struct err *err)
 	case IMAP_R_STATUS:
 		return take_status(im, &r, err);
 	case IMAP_R_DATA:
-		take_data(im, &r);
-		return im->sink.data != NULL ? im->sink.data(im->sink.ctx, im, &r, err) : E_OK;
+		return take_untagged(im, &r, err);
 	}
 	return E_OK;
 }
@@ -273,11 +298,12 @@ static enum code stream_literal(struct imap *im, struct body *body, struct err *
 
 static enum code take_literal(struct imap *im, struct err *err)
 {
+	const struct imap_sink *sink = sink_now(im);
 	struct body *body = NULL;
 	enum code rc = E_OK;
 
-	if (im->sink.literal != NULL)
-		rc = im->sink.literal(im->sink.ctx, im, buf_span(&im->scan.line), im->scan.literal, &body, err);
+	if (sink->literal != NULL)
+		rc = sink->literal(sink->ctx, im, buf_span(&im->scan.line), im->scan.literal, &body, err);
 	if (rc == E_OK)
 		rc = body != NULL ? stream_literal(im, body, err) : imap_scan_keep(&im->scan, err);
 	return rc;

@@ -42,6 +42,17 @@ static enum code send_selects(struct imap *im, struct ep_op **ops, size_t n, str
 	return rc;
 }
 
+/* In the mailbox that the SELECT in front of it leads to; without one BAD is the answer to expect. It has no literal,
+ * so BAD is a refusal like another one. */
+static enum code send_trial(struct imap *im, struct imap_call *call, const char *words, struct err *err)
+{
+	call->bad_is_no = true;
+	imap_cmd_begin(im, call, "UID STORE");
+	imap_cmd_add(im, " 4294967295 +FLAGS.SILENT");
+	imap_cmd_flags(im, 0, words);
+	return imap_cmd_end(im, call, err);
+}
+
 /* All keywords that an APPEND would have to wait for; one alone is not worth a trial. */
 static const char *unproven(struct imap *im, struct ep_op **ops, size_t n)
 {
@@ -54,31 +65,72 @@ static const char *unproven(struct imap *im, struct ep_op **ops, size_t n)
 	return words != NULL && strchr(words, ' ') != NULL ? words : NULL;
 }
 
-/* In the mailbox that the SELECT in front of it leads to; without one BAD is the answer to expect. */
-static enum code send_trial(struct imap *im, struct imap_call *call, const char *words, struct err *err)
+struct trial {
+	struct imap *im;
+	struct imap_call call;
+	const char *words;
+};
+
+static void on_trial(void *ctx, struct imap_call *call)
 {
-	imap_cmd_begin(im, call, "UID STORE");
-	imap_cmd_add(im, " 4294967295 +FLAGS.SILENT");
-	imap_cmd_flags(im, 0, words);
-	return imap_cmd_end(im, call, err);
+	struct trial *t = ctx;
+
+	if (call->status == IMAP_OK)
+		t->im->keywords_proven = kw_union(t->im->life, t->im->keywords_proven, t->words);
+	t->im->no_trial |= call->status == IMAP_BAD;     /* ask for each "+" as ever */
+}
+
+/* Lives as long as the endpoint: whoever sends it need not wait. */
+static enum code try_words(struct imap *im, const char *words, struct err *err)
+{
+	struct trial *t = arena_calloc(im->life, 1, sizeof(*t));
+
+	*t = (struct trial){ .im = im, .words = kw_union(im->life, NULL, words),
+			     .call = { .aside = true, .done = on_trial, .ctx = t } };
+	return send_trial(im, &t->call, words, err);
 }
 
 enum code imap_prove(struct imap *im, struct ep_op **ops, size_t n, struct err *err)
 {
-	struct imap_call *trial = arena_calloc(im->arena, 1, sizeof(*trial)), *last = NULL;
 	const char *words = im->no_trial ? NULL : unproven(im, ops, n);
+	struct imap_call *last = NULL;
+	bool tried;
 	enum code rc = send_selects(im, ops, n, &last, err);
 
-	trial->after = last;
-	if (rc == E_OK && words != NULL && (last != NULL || im->sel.box != NULL))
-		rc = send_trial(im, trial, words, err);
-	if (rc == E_OK && (last != NULL || trial->tag != 0))
-		rc = imap_await_window(im, 0, err);
-	if (trial->status == IMAP_OK)
-		im->keywords_proven = kw_union(im->life, im->keywords_proven, words);
-	if (trial->status != IMAP_BAD || im->conn != NULL)
-		return rc;
-	im->no_trial = true;                 /* it ended the connection: ask for each "+" as ever */
-	err_clear(err);
-	return imap_connect(im, err);
+	tried = words != NULL && (last != NULL || im->sel.box != NULL);
+	if (rc == E_OK && tried)
+		rc = try_words(im, words, err);
+	return rc == E_OK && (last != NULL || tried) ? imap_await_window(im, 0, err) : rc;
+}
+
+/* --- ahead of the bodies --- */
+
+/* Folders that are not known well enough: to write to, or to remove from (imap_apply.c). */
+static enum code look_at(struct imap *im, const struct ep_target *t, struct err *err)
+{
+	const struct imap_box *box = imap_box(im, t->folder->name);
+
+	if (box->proven && box->perm_known && !t->removes)
+		return E_OK;
+	struct imap_call *call = arena_calloc(im->life, 1, sizeof(*call));
+	enum code rc = imap_send_select(im, call, t->folder->name,
+					imap_can(im, IMAP_CAP_CONDSTORE) ? " (CONDSTORE)" : "", err);
+	return rc == E_OK ? imap_await_window(im, WINDOW, err) : rc;
+}
+
+enum code imap_prepare_verb(struct endpoint *ep, struct arena *arena, struct ep_target *targets, size_t n,
+			    struct err *err)
+{
+	struct imap *im = ep->impl;
+	const char *words = NULL;
+	enum code rc = imap_enter(im, arena, err);
+
+	for (size_t i = 0; i < n && rc == E_OK; i++) {
+		if (!imap_keywords_proven(im, imap_box(im, targets[i].folder->name), targets[i].keywords))
+			words = kw_union(arena, words, kw_minus(arena, targets[i].keywords, im->keywords_proven));
+		rc = look_at(im, &targets[i], err);
+	}
+	if (rc == E_OK && words != NULL && !im->no_trial && (im->n_calls > 0 || im->sel.box != NULL))
+		rc = try_words(im, words, err);
+	return rc == E_OK ? conn_flush(im->conn, err) : rc;
 }

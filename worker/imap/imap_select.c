@@ -5,7 +5,16 @@
  */
 #include "imap_cmd.h"
 
+#include "../../common/clock.h"
 #include "../data/flags.h"
+
+#define SEEN_MS 2000               /* so long after a SELECT its mailbox counts as seen */
+
+bool imap_seen_lately(const struct imap *im, const struct imap_box *box)
+{
+	return im->conn != NULL && box->uidvalidity != 0 && box->seen_uidvalidity == box->uidvalidity &&
+	       box->perm_known && clock_mono_ms() - box->seen_ms < SEEN_MS;
+}
 
 enum code imap_send_select(struct imap *im, struct imap_call *call, struct span name, const char *params,
 			   struct err *err)
@@ -14,6 +23,7 @@ enum code imap_send_select(struct imap *im, struct imap_call *call, struct span 
 	imap_cmd_name(im, name);
 	imap_cmd_add(im, params);
 	call->select = imap_box(im, name);
+	call->again = imap_seen_lately(im, call->select);
 	return imap_cmd_end(im, call, err);
 }
 
