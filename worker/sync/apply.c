@@ -130,6 +130,47 @@ static void ask_bodies(struct apply *a, enum side dst)
 	ep_ask(a->p->ep[side_other(dst)], &w->req);
 }
 
+/* The folders that one side is to be written in. */
+static struct ep_target *targets(struct apply *a, enum side dst, size_t *n_r)
+{
+	const struct stream *st = &a->stream[dst];
+	struct pass *p = a->p;
+	struct ep_target *t = arena_calloc(p->arena, p->plan.n_folders + 1, sizeof(*t));
+
+	for (size_t i = 0; i < st->n_creates; i++) {
+		const struct plan_op *op = st->creates[i];
+		const char *words = op->news[side_other(dst)]->now.keywords;
+		struct ep_target *of = &t[op->folder];
+
+		of->folder = p->plan.folders[op->folder].ep[dst];
+		if (words != NULL && kw_minus(p->arena, words, of->keywords) != NULL)
+			of->keywords = kw_union(p->arena, of->keywords, words);
+	}
+	for (size_t i = 0; i < st->n_small; i++) {
+		const struct plan_op *op = st->small[i];
+
+		t[op->folder].folder = p->plan.folders[op->folder].ep[dst];
+		t[op->folder].removes |= op->kind == PO_DELETE;
+	}
+	*n_r = 0;
+	for (size_t i = 0; i < p->plan.n_folders; i++) {
+		if (t[i].folder != NULL)
+			t[(*n_r)++] = t[i];
+	}
+	return t;
+}
+
+/* Both sides ask ahead for what they have to know before they write; the answers come while they read. */
+static enum code prepare_writes(struct apply *a, struct err *err)
+{
+	void *items[SIDES];
+	size_t n[SIDES];
+
+	for (int s = 0; s < SIDES; s++)
+		items[s] = targets(a, (enum side)s, &n[s]);
+	return pass_both(a->p, EP_V_PREPARE, a->p->arena, items, n, err);
+}
+
 static void free_window(struct window **wp)
 {
 	struct window *w = *wp;
@@ -380,9 +421,9 @@ static bool mark_unreached(struct apply *a)
 
 static enum code apply_rounds(struct apply *a, struct err *err)
 {
-	enum code rc = E_OK;
+	enum code rc = prepare_writes(a, err);
 
-	for (int s = 0; s < SIDES; s++)
+	for (int s = 0; rc == E_OK && s < SIDES; s++)
 		ask_bodies(a, (enum side)s);
 	while (rc == E_OK && work_left(a) && (a->rounds == 0 || !apply_slice_over(a)))
 		rc = one_round(a, err);

@@ -325,9 +325,10 @@ static struct ep_changes *requests(struct pass *p, enum side s, int **folder_r, 
 	for (size_t i = 0; i < p->plan.n_folders; i++) {
 		struct plan_folder *f = &p->plan.folders[i];
 
-		if (!must_read(p, f, s))
+		if (f->make[s] == NULL && !must_read(p, f, s))
 			continue;
-		c[*n_r].folder = f->ep[s];
+		c[*n_r].make = f->make[s];
+		c[*n_r].folder = f->make[s] != NULL ? &f->make[s]->folder_r : f->ep[s];
 		c[*n_r].since = f->other_ids[s] ? SPAN_NONE : f->base->side[s].cursor;
 		(*folder_r)[(*n_r)++] = (int)i;
 	}
@@ -344,6 +345,14 @@ static enum code unreadable(struct pass *p, int folder, enum side s, const struc
 	f->dirty[SIDE_LEFT] = f->dirty[SIDE_RIGHT] = true;
 	f->blocked = true;
 	return E_OK;
+}
+
+/* What was told of a folder, unless it could not even be made (pass_created() has said so). */
+static enum code take_answer(struct reader *r, int folder, enum side s, const struct ep_changes *c, struct err *err)
+{
+	if (r->p->plan.folders[folder].ep[s] == NULL)
+		return E_OK;
+	return c->code != E_OK ? unreadable(r->p, folder, s, c, err) : take(r, folder, s, c, err);
 }
 
 /* A folder that vanished on one side: all its places are gone there. */
@@ -464,6 +473,8 @@ enum code pass_changes(struct pass *p, struct err *err)
 		c[s] = requests(p, (enum side)s, &folders[s], &n[s]);
 	void *items[SIDES] = { c[SIDE_LEFT], c[SIDE_RIGHT] };
 	rc = pass_both(p, EP_V_CHANGES, p->arena, items, n, err);
+	if (rc == E_OK)
+		rc = pass_created(p, err);
 	/* folder by folder, so that one folder's index serves both sides */
 	for (size_t i = 0; rc == E_OK && i < p->plan.n_folders; i++) {
 		struct plan_folder *f = &p->plan.folders[i];
@@ -471,12 +482,8 @@ enum code pass_changes(struct pass *p, struct err *err)
 		for (int s = 0; rc == E_OK && s < SIDES; s++) {
 			enum side o = side_other((enum side)s);
 
-			if (at[s] < n[s] && folders[s][at[s]] == (int)i) {
-				const struct ep_changes *one = &c[s][at[s]++];
-
-				rc = one->code != E_OK ? unreadable(p, (int)i, (enum side)s, one, err)
-						       : take(&r, (int)i, (enum side)s, one, err);
-			}
+			if (at[s] < n[s] && folders[s][at[s]] == (int)i)
+				rc = take_answer(&r, (int)i, (enum side)s, &c[s][at[s]++], err);
 			if (rc == E_OK && f->ep[o] == NULL && f->base->row != 0 && f->base->side[o].id.n > 0)
 				rc = folder_gone(&r, (int)i, o, err);
 		}

@@ -126,6 +126,14 @@ static enum code intend(struct pass *p, const struct folder_step *steps, size_t 
 	return rc == E_OK ? base_commit(p->base, err) : rc;
 }
 
+static struct ep_folder_op create_op(struct pass *p, const struct folder_step *st)
+{
+	const struct base_folder *row = p->plan.folders[st->folder].base;
+
+	return (struct ep_folder_op){ .kind = EP_FOLDER_CREATE, .path = st->path, .role = row->role,
+				      .item_kind = row->kind, .color = color_of(&p->plan.folders[st->folder]) };
+}
+
 static enum code created(struct pass *p, const struct folder_step *st, const struct ep_folder_op *op,
 			 struct err *err)
 {
@@ -134,10 +142,10 @@ static enum code created(struct pass *p, const struct folder_step *st, const str
 
 	if (op->code != E_OK && op->code != E_FOLDER_EXISTS)
 		return refused(p, op, st->path, st->side, err);
+	if (!ep_folder_made(op))
+		return E_OK;       /* the next pass finds it by its path */
 	struct ep_folder *made = arena_alloc(p->arena, sizeof(*made));
 	*made = op->folder_r;
-	if (made->id.n == 0 || !made->selectable)
-		return E_OK;       /* the next pass finds it by its path */
 	f->ep[st->side] = made;
 	p->result->folders_changed++;
 	fill_side(&f->base->side[st->side], made);
@@ -155,12 +163,9 @@ enum code pass_create_folders(struct pass *p, const struct folder_step *steps, s
 	for (int s = 0; s < SIDES; s++)
 		items[s] = ops[s] = arena_calloc(p->arena, n, sizeof(*ops[s]));
 	for (size_t i = 0; i < n; i++) {
-		const struct base_folder *row = p->plan.folders[steps[i].folder].base;
 		enum side s = steps[i].side;
 
-		ops[s][count[s]++] = (struct ep_folder_op){ .kind = EP_FOLDER_CREATE, .path = steps[i].path,
-							    .role = row->role, .item_kind = row->kind,
-							    .color = color_of(&p->plan.folders[steps[i].folder]) };
+		ops[s][count[s]++] = create_op(p, &steps[i]);
 	}
 	if (rc == E_OK)
 		rc = pass_both(p, EP_V_FOLDERS, p->arena, items, count, err);
@@ -168,6 +173,32 @@ enum code pass_create_folders(struct pass *p, const struct folder_step *steps, s
 		enum side s = steps[i].side;
 
 		rc = created(p, &steps[i], &ops[s][at[s]++], err);
+	}
+	return rc;
+}
+
+/* The folders will be made when the trees are read. */
+static enum code create_later(struct pass *p, const struct folder_step *steps, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ep_folder_op *op = arena_alloc(p->arena, sizeof(*op));
+
+		*op = create_op(p, &steps[i]);
+		p->plan.folders[steps[i].folder].make[steps[i].side] = op;
+	}
+	return intend(p, steps, n, err);
+}
+
+enum code pass_created(struct pass *p, struct err *err)
+{
+	enum code rc = E_OK;
+
+	for (size_t i = 0; rc == E_OK && i < p->folders.n_steps; i++) {
+		const struct folder_step *st = &p->folders.steps[i];
+		const struct ep_folder_op *op = p->plan.folders[st->folder].make[st->side];
+
+		if (op != NULL)
+			rc = created(p, st, op, err);
 	}
 	return rc;
 }
@@ -201,7 +232,7 @@ static enum code run_steps(struct pass *p, bool *again_r, struct err *err)
 
 	*again_r = n > 0 && p->folders.steps[0].kind == FOLDER_RENAME;
 	if (!*again_r)
-		return n > 0 ? pass_create_folders(p, p->folders.steps, n, err) : E_OK;
+		return n > 0 ? create_later(p, p->folders.steps, n, err) : E_OK;
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
 		if (p->folders.steps[i].kind == FOLDER_RENAME)
 			rc = rename_folder(p, &p->folders.steps[i], err);

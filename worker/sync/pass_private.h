@@ -25,8 +25,10 @@ struct pass {
 	uint64_t done;                   /* items handled so far, for progress */
 };
 
-/* folders.c: list both sides, pair, create and rename until nothing is left to do; saves the rows. */
+/* folders.c: list both sides, pair and rename until nothing is left to do; saves the rows. What is to be created is
+ * decided (plan_folder.make), and made by pass_changes() in the flight of its reads; pass_created() takes that up. */
 enum code pass_folders(struct pass *p, struct err *err) MS_MUST_USE;
+enum code pass_created(struct pass *p, struct err *err) MS_MUST_USE;
 /* Make the folders of FOLDER_CREATE steps, all in one call per side; their rows are committed first.
  * One that the server refuses is told in the log and counted as quarantined. */
 enum code pass_create_folders(struct pass *p, const struct folder_step *steps, size_t n, struct err *err) MS_MUST_USE;

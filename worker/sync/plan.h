@@ -20,6 +20,7 @@
 struct plan_folder {
 	struct base_folder *base;
 	const struct ep_folder *ep[SIDES];   /* NULL: not there */
+	struct ep_folder_op *make[SIDES];    /* it is made there before it is read, or NULL */
 	uint32_t can_flags[SIDES];           /* what each side can hold (see ep_changes) */
 	bool can_keywords[SIDES];
 	bool force_hold[SIDES];              /* ids of that side were void and too few were found again */
