@@ -30,7 +30,7 @@ WORKER     := $(wildcard worker/*.c worker/sync/*.c worker/data/*.c worker/net/*
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBS_COMMON     = -Wl,--as-needed $(shell pkg-config --libs expat libzmq sqlite3 jansson) -lcrypto
 LIBS_SUPERVISOR = $(LIBS_COMMON)
-LIBS_WORKER     = $(LIBS_COMMON) -lssl $(shell pkg-config --libs libseccomp)
+LIBS_WORKER     = $(LIBS_COMMON) -lssl -lresolv $(shell pkg-config --libs libseccomp)
 LIBS_CTL        = $(LIBS_COMMON)
 
 LIBS_METRICS    = -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd jansson libseccomp)

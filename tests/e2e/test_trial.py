@@ -114,6 +114,18 @@ def test_exchange_tells_which_right_is_missing(make):
         assert doc["ok"] and "calendar" in str(doc).lower(), doc
         found = next(s for s in doc["sides"][0]["steps"] if s["step"] == "autodiscover")
         assert "inside " + exchange.url in found["what"] and "configured" not in found["what"], found
+        assert "/autodiscover.xml: inside" in found["what"], found
+
+        def advice():
+            doc = config.ctl("test", "corp", "--json").json()
+            return next(s for s in doc["sides"][0]["steps"] if s["step"] == "autodiscover")["what"]
+        exchange.ask("settings", absent=["/autodiscover/autodiscover.xml"])
+        assert "/autodiscover.svc: inside %s outside %s" % (exchange.url, exchange.url) in advice()
+        exchange.ask("settings", leads_to="anna@elsewhere.example")
+        assert "leads to anna@elsewhere.example" in advice()
+        exchange.ask("settings", leads_to=None, absent=["/autodiscover/autodiscover.xml", "/autodiscover/autodiscover.svc"])
+        assert "autodiscover.svc answered 404" in advice()
+        exchange.ask("settings", absent=[])
         exchange.ask("user", login=SERVICE, password=PASSWORD)
         r = config.ctl("test", "corp", "--json")
         ways, last = steps(r.json(), "left")

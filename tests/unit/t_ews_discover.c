@@ -1,6 +1,7 @@
 /* t_ews_discover.c - Autodiscover's answers, as servers give them and as they must not. */
 #include "../../common/arena.h"
 #include "../../worker/ews/ews.h"
+#include "../../worker/ews/ews_srv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,6 +64,64 @@ static void t_elsewhere(void **state)
 	assert_true(span_eq_str(f.error, "The email address can't be found."));
 }
 
+#define SOAP_HEAD "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><GetUserSettingsResponseMessage " \
+		  "xmlns=\"http://schemas.microsoft.com/exchange/2010/Autodiscover\"><Response><ErrorCode>NoError</ErrorCode>" \
+		  "<ErrorMessage>No error.</ErrorMessage><UserResponses><UserResponse>"
+#define SOAP_TAIL "</UserResponse></UserResponses></Response></GetUserSettingsResponseMessage></s:Body></s:Envelope>"
+
+static void t_soap(void **state)
+{
+	struct ews_discovered f;
+
+	(void)state;
+	assert_int_equal(parsed(SOAP_HEAD "<ErrorCode>NoError</ErrorCode><ErrorMessage>No error.</ErrorMessage><RedirectTarget/>"
+		"<UserSettings><UserSetting><Name>ExternalEwsUrl</Name><Value>https://out.example/EWS</Value></UserSetting>"
+		"<UserSetting><Name>Other</Name><Value>x</Value></UserSetting><UserSetting><Name>InternalEwsUrl</Name><Value>"
+		"https://in.example/EWS</Value></UserSetting></UserSettings>" SOAP_TAIL, &f), E_OK);
+	assert_true(span_eq_str(f.inside, "https://in.example/EWS") && span_eq_str(f.outside, "https://out.example/EWS"));
+	assert_int_equal(f.redirect.n + f.error.n, 0);
+	assert_int_equal(parsed(SOAP_HEAD "<ErrorCode>RedirectUrl</ErrorCode><ErrorMessage>Redirect.</ErrorMessage><RedirectTarget>"
+				"https://x.example/</RedirectTarget>" SOAP_TAIL, &f), E_OK);
+	assert_true(span_eq_str(f.redirect, "https://x.example/"));
+	assert_int_equal(parsed(SOAP_HEAD "<ErrorCode>InvalidUser</ErrorCode><ErrorMessage>Nobody.</ErrorMessage>" SOAP_TAIL, &f),
+			 E_OK);
+	assert_true(span_eq_str(f.error, "Nobody.") && f.redirect.n == 0);
+}
+
+/* A DNS answer with a question for a.example and these records, each 22 bytes: priority, weight, port, a name of a letter. */
+static struct span dns(unsigned char *out, size_t n, const unsigned char (*records)[4])
+{
+	static const unsigned char head[] = { 0, 1, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e',
+					      0, 0, 33, 0, 1 };
+	size_t at = sizeof(head);
+
+	memcpy(out, head, sizeof(head));
+	out[7] = (unsigned char)n;
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char rr[] = { 0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 10, 0, records[i][0], 0, records[i][1], 1,
+					     records[i][2], 1, records[i][3], 0xc0, 14 };
+
+		memcpy(out + at, rr, sizeof(rr));
+		at += sizeof(rr);
+	}
+	return span_bytes(out, at);
+}
+
+static void t_srv(void **state)
+{
+	static const unsigned char some[3][4] = { { 9, 9, 1, 'x' }, { 5, 1, 187, 'm' }, { 5, 0, 188, 'z' } };
+	static const unsigned char bad[1][4] = { { 5, 1, 187, '/' } };
+	unsigned char raw[512];
+	struct span whole = dns(raw, 3, some);
+
+	(void)state;
+	assert_string_equal(ews_srv_read(arena, whole), "m.example:443");
+	for (size_t n = 0; n < whole.n - 44; n++)
+		assert_null(ews_srv_read(arena, span_cut(whole, 0, n)));
+	assert_null(ews_srv_read(arena, dns(raw, 1, bad)));
+	assert_null(ews_srv_read(arena, dns(raw, 0, some)));
+}
+
 static void t_bad(void **state)
 {
 	static const char *const bad[] = {
@@ -85,7 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(t_settings), T(t_elsewhere), T(t_bad),
+		T(t_settings), T(t_elsewhere), T(t_soap), T(t_srv), T(t_bad),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

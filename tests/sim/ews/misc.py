@@ -130,3 +130,31 @@ def autodiscover(org, data, url):
         ET.SubElement(p, q + "EwsUrl").text = url
         ET.SubElement(p, q + "ASUrl").text = url
     return ET.tostring(top, encoding="utf-8", xml_declaration=True)
+
+
+A_SOAP = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
+
+
+def autodiscover_soap(org, data, url):
+    """The bytes of a GetUserSettings answer; `settings leads_to` makes it a redirection."""
+    q, soap = "{%s}" % A_SOAP, "{http://schemas.xmlsoap.org/soap/envelope/}"
+    root = ET.fromstring(data)
+    address = (root.findtext(".//%sMailbox" % q) or "").strip()
+    wanted = [e.text for e in root.iter(q + "Setting")]
+    top = ET.Element(soap + "Envelope")
+    message = ET.SubElement(ET.SubElement(top, soap + "Body"), q + "GetUserSettingsResponseMessage")
+    response_ = ET.SubElement(message, q + "Response")
+    ET.SubElement(response_, q + "ErrorCode").text = "NoError"
+    ET.SubElement(response_, q + "ErrorMessage")
+    user = ET.SubElement(ET.SubElement(response_, q + "UserResponses"), q + "UserResponse")
+    known, away = address.lower() in org.mailboxes, org.settings["leads_to"]
+    code = "RedirectAddress" if away else "NoError" if known else "InvalidUser"
+    ET.SubElement(user, q + "ErrorCode").text = code
+    ET.SubElement(user, q + "ErrorMessage").text = "No error." if known else "Invalid user: '%s'" % address
+    ET.SubElement(user, q + "RedirectTarget").text = away
+    ET.SubElement(user, q + "UserSettingErrors")
+    settings = ET.SubElement(user, q + "UserSettings")
+    for name in wanted if known and not away else ():
+        one = ET.SubElement(settings, q + "UserSetting")
+        ET.SubElement(one, q + "Name").text, ET.SubElement(one, q + "Value").text = name, url
+    return ET.tostring(top, encoding="utf-8", xml_declaration=True)

@@ -233,7 +233,8 @@ class Org:
         self.lock = threading.RLock()
         self.mailboxes, self.users = {}, {}
         self.settings = {"mime": "regenerate", "version": "15.2.2562.17", "limit": 64 << 20, "check": False,
-                         "domain": "example.org", "auth": "basic", "epa": False, "token_seconds": 3600}
+                         "domain": "example.org", "auth": "basic", "epa": False, "token_seconds": 3600,
+                         "absent": [], "leads_to": None}
         self.tokens, self.refused = {}, []      # token -> (User, until); why logons were refused
         self.failures = []         # what must never happen: a notification that would have been sent
         self.counts, self.requests = {}, []

@@ -99,7 +99,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.split("?")[0].lower()
         if path == "/token":
             return self._token(data)
-        if path not in ("/ews/exchange.asmx", "/autodiscover/autodiscover.xml"):
+        if path not in ("/ews/exchange.asmx", "/autodiscover/autodiscover.xml", "/autodiscover/autodiscover.svc") or \
+                path in self.server.org.settings["absent"]:
             return self.answer(404, b"<html>404</html>", "text/html")
         user = self._user()
         if user is None:
@@ -110,7 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, b"<html>404.13 Content length too large.</html>", "text/html")
         if path.startswith("/autodiscover"):
             url = "%s://%s/EWS/Exchange.asmx" % ("https" if self.server.tls else "http", self.headers.get("Host"))
-            return self.answer(200, misc.autodiscover(self.server.org, data, url))
+            say = misc.autodiscover_soap if path.endswith(".svc") else misc.autodiscover
+            return self.answer(200, say(self.server.org, data, url))
         if not self.headers.get("Content-Type", "").lower().startswith("text/xml"):
             return self.answer(415, b"")
         self._ews(user, data)
