@@ -51,6 +51,7 @@ struct conf_endpoint {
 	const char *access;           /* exchange: "impersonate" or "delegate" */
 	const char *front_end;        /* exchange: the URL of its web service, or NULL */
 	const char *principal_name;   /* exchange: the name the front end's certificate carries, or NULL */
+	uint32_t max_request_mib;     /* exchange: MaxRequestMiB, 64 */
 	int64_t commit_grace_ms;      /* exchange: CommitGrace, 1 min */
 	const char *http_proxy;       /* http://host:port, or NULL */
 	const char *token_url, *scope; /* exchange, auth oauth: where a token is from, and for what; or NULL */

@@ -57,6 +57,7 @@ static const struct conf_setting endpoint_rows[] = {
 	{ "Access", V_WORD, T_EXCHANGE, C(access), 0, 0, "impersonate", "|impersonate|delegate|" },
 	{ "FrontEnd", V_URL, T_EXCHANGE, C(front_end), 0, 0, NULL, NULL },
 	{ "PrincipalName", V_TEXT, T_EXCHANGE, C(principal_name), 0, 0, NULL, NULL },
+	{ "MaxRequestMiB", V_COUNT, T_EXCHANGE, C(max_request_mib), 1, 1024, "64", NULL },
 	{ "CommitGrace", V_TIME, T_EXCHANGE, C(commit_grace_ms), 0, DAY, "1m", NULL },
 	{ "HTTPProxy", V_PROXY, T_EXCHANGE | T_GOOGLE | T_EXCHANGE_ONLINE, C(http_proxy), 0, 0, NULL, NULL },
 	{ "TokenURL", V_URL, T_EXCHANGE, C(token_url), 0, 0, NULL, NULL },

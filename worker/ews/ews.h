@@ -16,8 +16,7 @@
 
 #define EWS_TEXT_MAX ((size_t)32 << 20)      /* of one text in an answer, but for MIME */
 #define EWS_ANSWER_MAX ((size_t)2 << 30)     /* of one answer, which is read as it comes */
-#define EWS_REQUEST_MAX ((size_t)67108864)   /* IIS refuses larger ones */
-#define EWS_ITEM_MAX ((size_t)48 << 20)      /* so that its base64 fits */
+#define EWS_REQUEST_MAX ((size_t)67108864)   /* of what is in memory of one */
 #define EWS_SMALL_BATCH 10                   /* elements of a request with contents */
 #define EWS_BATCH 100                        /* and without */
 
@@ -49,6 +48,7 @@ struct ews {
 	const char *zone;                /* the mailbox's, by its Windows name; NULL: UTC; see ews_zone.c */
 	struct span place[EWS_PLACES];   /* FolderIds; empty: the mailbox has none */
 	uint32_t in_flight;
+	uint64_t item_max;               /* so that its base64 fits into a request that the server takes */
 	const char *headers[6];
 };
 
@@ -82,6 +82,8 @@ struct ews_call {
 	struct http_req http;
 	struct buf body;
 	struct ews_parser *parser;
+	struct body *stream;             /* its base64 goes in at stream_at, while it is sent; or NULL */
+	size_t stream_at;
 	/* out: */
 	enum code code;                  /* E_OK: an answer was read to its end, and was no fault */
 	struct err err;
@@ -126,6 +128,8 @@ enum code ews_ask_zone(struct ews *e, struct arena *arena, struct err *err) MS_M
 struct ews_el {
 	void *what;                      /* the caller's */
 	size_t group;                    /* only elements of one group go into one request */
+	struct body *stream;             /* set by one(): as in struct ews_call; it is alone then by its bytes */
+	size_t stream_at;
 	size_t bytes;                    /* about how much it adds to the request or the answer */
 	/* out: */
 	enum code code;                  /* E_CANCELLED: was not answered */

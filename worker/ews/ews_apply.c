@@ -76,13 +76,11 @@ static enum code add_mime(struct buf *b, struct body *body, struct err *err)
 	struct span piece;
 	enum code rc;
 
-	buf_add_str(b, "<t:MimeContent>");
 	while ((rc = body_read(body, at, &piece, err)) == E_OK && piece.n > 0) {
 		ews_base64_add(&encoder, b, piece);
 		at += piece.n;
 	}
 	ews_base64_end(&encoder, b);
-	buf_add_str(b, "</t:MimeContent>");
 	return rc;
 }
 
@@ -140,10 +138,16 @@ static enum code one_create(void *ctx, struct buf *b, struct ews_el *el, struct 
 	const char *class = class_of(header);
 
 	(void)ctx;
-	if (body_size(c->op->body) > EWS_ITEM_MAX)
-		return err_set(err, E_ITEM_TOO_BIG, "the message is larger than %zu bytes", EWS_ITEM_MAX);
-	buf_add_str(b, "<t:Message>");
-	enum code rc = add_mime(b, c->op->body, err);
+	if (body_size(c->op->body) > c->e->item_max)
+		return err_set(err, E_ITEM_TOO_BIG, "the message is larger than %llu bytes",
+			       (unsigned long long)c->e->item_max);
+	buf_add_str(b, "<t:Message><t:MimeContent>");
+	if (el->bytes > CREATE_BYTES) {      /* alone in its request */
+		el->stream = c->op->body;
+		el->stream_at = b->n;
+	}
+	enum code rc = el->stream == NULL ? add_mime(b, c->op->body, err) : E_OK;
+	buf_add_str(b, "</t:MimeContent>");
 	if (class != NULL)
 		ews_el(b, "ItemClass", span_of(class));
 	ews_print_categories(b, c->arena, c->op->keywords);

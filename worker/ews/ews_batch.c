@@ -92,6 +92,8 @@ static void fill(struct request *r, struct ews_el **left, size_t *n_left)
 			el->text = arena_str(b->arena, span_of(err_text(&why)));
 			continue;
 		}
+		r->call.stream = el->stream;
+		r->call.stream_at = el->stream_at;
 		bytes += el->bytes;
 		el->attempts++;
 		el->stopped = false;

@@ -229,6 +229,7 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 	e->delegate = service && strcmp(access, "delegate") == 0;
 	e->impersonate = service && !e->delegate;
 	e->v2013 = true;
+	e->item_max = (uint64_t)ep->env.conf->max_request_mib * 3 / 4 << 20;
 	rc = ews_begin(e, err);
 	if (rc != E_OK)
 		return rc;
@@ -244,7 +245,7 @@ enum code ews_open(struct endpoint *ep, struct err *err)
 	ep->identity = e->place[EWS_ROOT];
 	ep->caps = (struct ep_caps){
 		.kinds = 1U << EP_MAIL | 1U << EP_EVENTS | 1U << EP_CONTACTS | 1U << EP_TASKS,
-		.max_item_bytes = EWS_ITEM_MAX, .stable_key = true, .marks_flags = true, .moves = true,
+		.max_item_bytes = e->item_max, .stable_key = true, .marks_flags = true, .moves = true,
 		.window_items = WINDOW, .late_s = (uint32_t)((ep->env.conf->commit_grace_ms + 999) / 1000),
 	};
 	return E_OK;

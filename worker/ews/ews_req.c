@@ -150,12 +150,17 @@ static enum code read_failure(struct ews *e, struct arena *arena, struct ews_cal
 	case 403:
 		return err_set(&c->err, e->proven ? E_SERVER : E_LOGON_FAILED,
 			       "endpoint %s: the account may not use the web service (403)", e->ep->env.conf->name);
+	case 404:                            /* IIS: 404.13 */
+		if (c->stream == NULL)
+			break;
+		return err_set(&c->err, E_ITEM_TOO_BIG, "the server takes no request of that size");
 	case 413:
 		return err_set(&c->err, E_ITEM_TOO_BIG, "the server takes no request of that size");
 	default:
-		return err_set(&c->err, E_SERVER, "endpoint %s: %.200s answered with status %u and no SOAP fault",
-			       e->ep->env.conf->name, e->url, status);
+		break;
 	}
+	return err_set(&c->err, E_SERVER, "endpoint %s: %.200s answered with status %u and no SOAP fault",
+		       e->ep->env.conf->name, e->url, status);
 }
 
 static bool is_xml(struct span content_type)
@@ -192,6 +197,54 @@ static enum code read_answer(struct ews *e, struct arena *arena, struct ews_call
 	return E_OK;
 }
 
+/* --- a body that is encoded while it is sent --- */
+
+#define RAW 12288U                       /* of three: whole groups of four are given */
+
+/* at: a multiple of four, as all that was given before. */
+static size_t give_base64(struct ews_call *c, uint64_t at, char *to, size_t n)
+{
+	size_t most = n / 4 * 3 < RAW ? n / 4 * 3 : RAW;
+	char raw[RAW];
+	size_t have = 0;
+	struct span piece = SPAN_LIT("x");
+	struct buf out;
+
+	while (have < most && piece.n > 0) {
+		if (body_read(c->stream, at / 4 * 3 + have, &piece, NULL) != E_OK)
+			return 0;
+		piece = span_cut(piece, 0, most - have);
+		memcpy(raw + have, piece.p, piece.n);
+		have += piece.n;
+	}
+	buf_init(&out, 2 * RAW);
+	ews_base64(&out, span_bytes(raw, have));
+	size_t got = out.n;
+	memcpy(to, buf_span(&out).p, got);
+	buf_free(&out);
+	return got;
+}
+
+static uint64_t stream_bytes(const struct ews_call *c)
+{
+	return (body_size(c->stream) + 2) / 3 * 4;
+}
+
+static size_t give(void *ctx, uint64_t offset, char *to, size_t n)
+{
+	struct ews_call *c = ctx;
+	uint64_t in = stream_bytes(c), end = c->stream_at + in;
+	struct span piece;
+
+	if (offset >= c->stream_at && offset < end)
+		return give_base64(c, offset - c->stream_at, to, n);
+	piece = offset < end ? span_cut(buf_span(&c->body), (size_t)offset, c->stream_at - (size_t)offset)
+			     : span_cut(buf_span(&c->body), (size_t)(offset - in), SIZE_MAX);
+	piece = span_cut(piece, 0, n);
+	memcpy(to, piece.p, piece.n);
+	return piece.n;
+}
+
 enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, size_t n, struct err *err)
 {
 	struct http_req *req = arena_calloc(arena, n, sizeof(*req));
@@ -203,6 +256,11 @@ enum code ews_run(struct ews *e, struct arena *arena, struct ews_call **calls, s
 		if (calls[i]->body.overflow)
 			return err_set(err, E_INTERNAL, "a request of more than %zu bytes", EWS_REQUEST_MAX);
 		calls[i]->http.body = buf_span(&calls[i]->body);
+		if (calls[i]->stream != NULL) {
+			calls[i]->http.source = give;
+			calls[i]->http.source_ctx = calls[i];
+			calls[i]->http.length = calls[i]->body.n + stream_bytes(calls[i]);
+		}
 		req[i] = calls[i]->http;
 		writes |= req[i].once;
 	}

@@ -239,7 +239,7 @@ static bool set_request(struct http_slot *s, CURL *easy)
 		/* a body makes libcurl think of POST; the method's name is ours */
 		snprintf(type, sizeof(type), "Content-Type: %s", r->type);
 		ok = ok && add_header(s, type);
-		SET(ok, easy, POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+		SET(ok, easy, POSTFIELDSIZE_LARGE, (curl_off_t)(r->source != NULL ? r->length : r->body.n));
 		/* without POSTFIELDS it asks http_on_send() for the body, and http_on_seek() whether it may again */
 		SET(ok, easy, POSTFIELDS, r->once ? NULL : r->body.n > 0 ? r->body.p : "");
 		if (r->once)

@@ -64,6 +64,11 @@ struct http_req {
 	bool once;                       /* a body that does harm when it arrives twice: where a connection that was
 	                                  * kept dies before an answer, libcurl sends on another one by itself; not
 	                                  * this one, which is E_NET and `sent` then */
+	/* Or a body of `length` bytes that is not in memory, with `once`: puts what comes at the offset, at most n bytes
+	 * and more than none, into `to` and tells how much; 0: it cannot be read. Must not wait. */
+	size_t (*source)(void *source_ctx, uint64_t offset, char *to, size_t n);
+	void *source_ctx;
+	uint64_t length;
 	size_t max_bytes;                /* of the body of the answer; 0 = HTTP_ANSWER_MAX */
 	/* Gets the body of a 2xx answer piece by piece, and must not wait; NULL: it is in `answer`. */
 	enum code (*sink)(void *ctx, struct span piece, struct err *err);

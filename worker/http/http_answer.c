@@ -82,10 +82,19 @@ size_t http_on_header(char *p, size_t size, size_t n, void *ctx)
 size_t http_on_send(char *to, size_t size, size_t n, void *ctx)
 {
 	struct http_slot *s = ctx;
-	struct span piece = span_cut(s->req->body, s->put, size * n);
+	const struct http_req *r = s->req;
+	struct span piece = span_cut(r->body, s->put, size * n);
 
 	if (s->put == 0)
 		s->heard = false;
+	if (r->source != NULL) {
+		size_t got = s->put < r->length ? r->source(r->source_ctx, s->put, to, size * n) : 0;
+
+		if (got == 0 && s->put < r->length)
+			return CURL_READFUNC_ABORT;
+		s->put += got;
+		return got;
+	}
 	if (piece.n > 0)
 		memcpy(to, piece.p, piece.n);
 	s->put += piece.n;
