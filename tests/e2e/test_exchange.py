@@ -169,6 +169,21 @@ def test_state_lost_where_mime_is_made_anew(build, exchange, mime):
     pair.idle()
 
 
+def test_a_draft_that_is_edited_in_exchange(settled, exchange):
+    """Mail is taken as something that does not change: the other side keeps the text that it has; nothing is lost, made
+    twice, or taken for removed, and flags stay in step."""
+    settled.left.put(plain(60, flags=("\\Draft",)))
+    settled.once()
+    item, = (i for i in settled.left.items() if i["draft"])
+    settled.left.ask("change", id=item["id"], xml="<t:Subject>Later</t:Subject><t:Body BodyType=\"Text\">new</t:Body>"
+                     "<t:Flag><t:FlagStatus>Flagged</t:FlagStatus></t:Flag>")
+    settled.once()
+    got, = settled.right.read().of("INBOX", mid(plain(60)))
+    assert got.flags == {"\\Draft", "\\Flagged"}
+    assert len(settled.left.read()["INBOX"]) == len(settled.right.read()["INBOX"]) == 4
+    settled.idle()
+
+
 def test_sync_state_lost(settled, exchange):
     settled.left.ask("lose_states")
     settled.right.put(plain(40))

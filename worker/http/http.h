@@ -64,8 +64,8 @@ struct http_req {
 	bool once;                       /* a body that does harm when it arrives twice: where a connection that was
 	                                  * kept dies before an answer, libcurl sends on another one by itself; not
 	                                  * this one, which is E_NET and `sent` then */
-	/* Or a body of `length` bytes that is not in memory, with `once`: puts what comes at the offset, at most n bytes
-	 * and more than none, into `to` and tells how much; 0: it cannot be read. Must not wait. */
+	/* Or a body of `length` bytes that is not in memory, with `once`: puts what comes at the offset, at most n
+	 * bytes, into `to` and tells how much; 0: it cannot be read. Must not wait. */
 	size_t (*source)(void *source_ctx, uint64_t offset, char *to, size_t n);
 	void *source_ctx;
 	uint64_t length;
