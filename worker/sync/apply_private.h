@@ -77,7 +77,8 @@ void apply_failed(struct apply *a, enum code code, const char *text);
 void apply_dirty(struct apply *a, const struct plan_op *op);
 
 /* record.c */
-/* Everything that needs no write: adoptions, anchors, settled flags, held batches. Commits. */
+/* Everything that needs no write: adoptions, anchors, settled flags, held batches. Committed with the first intents,
+ * before anything is written. */
 enum code record_decisions(struct apply *a, struct err *err) MS_MUST_USE;
 enum code record_intents(struct apply *a, struct window *w, struct err *err) MS_MUST_USE;
 enum code record_create(struct apply *a, struct window *w, size_t i, const struct ep_op *done,

@@ -186,7 +186,7 @@ enum code record_decisions(struct apply *a, struct err *err)
 		if (plan->ops[i].kind != PO_FORGET)
 			rc = decide(a, &plan->ops[i], err);
 	}
-	return rc == E_OK ? base_commit(a->p->base, err) : rc;
+	return rc;
 }
 
 /* --- creates --- */
